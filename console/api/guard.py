@@ -2,7 +2,7 @@
 
 Without a token only requests whose Host header names this machine's loopback are answered, so that a web site which points
 its own name at 127.0.0.1 reads nothing. With a token every request carries it, as a bearer or in a cookie that a visit
-to `/?token=...` sets. The content policy lets pages run this server's scripts only and talk to nobody else.
+to `/?token=...` sets; an empty token fits nothing. The content policy lets pages run this server's scripts only and talk to nobody else.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Guard:
 
     def _fits(self, given: str) -> bool:
         assert self._token is not None
-        return hmac.compare_digest(given.encode(), self._token.encode())
+        return bool(given) and hmac.compare_digest(given.encode(), self._token.encode())
 
 
 def _host(header: str) -> str:

@@ -24,8 +24,10 @@ def serve(
 ) -> None:
     """Serve until interrupted; `ready` is told the address to open, token included. Port 0 takes a free one.
 
-    Raises `ServeError` for an address beyond loopback without a token, and for one that is taken.
+    Raises `ServeError` for an address beyond loopback without a token, for an empty token, and for an address that is taken.
     """
+    if token is not None and not token.strip():
+        raise ServeError("The token is empty, so everybody would have it.", remedy="Give one of some length, or none and serve 127.0.0.1.")
     if token is None and host not in LOOPBACK:
         raise ServeError(f"{host} can be reached from other machines.", remedy="Give a token (--token), or serve 127.0.0.1.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -28,6 +28,8 @@ def view(
     """Serve web pages with runs, curves and rollouts until Ctrl-C."""
     from podgym.console.api import serve
 
+    if token is not None and not token.strip():
+        raise typer.BadParameter("It is empty, so everybody would have it. Leave it out to have one made.", param_hint="--token")
     if token is None and host not in _LOOPBACK:
         token = secrets.token_urlsafe(24)
 

@@ -187,6 +187,20 @@ def test_view_serves_until_it_is_interrupted(cli: Any, monkeypatch: pytest.Monke
     assert len(calls[1]["token"]) >= 24
 
 
+def test_view_takes_no_empty_token(cli: Any, monkeypatch: pytest.MonkeyPatch):
+    """What `--token "$TOKEN"` is where the variable is not set."""
+    from podgym.console import api
+
+    def serve(*_: Any, **__: Any) -> None:
+        raise AssertionError("nothing may be served")
+
+    monkeypatch.setattr(api, "serve", serve)
+    for host in ("127.0.0.1", "0.0.0.0"):
+        said = cli("view", "--host", host, "--token", "")
+        assert (said.code, said.out) == (2, "")
+        assert "It is empty" in said.err
+
+
 def test_view_on_an_address_that_is_taken(cli: Any):
     import socket
 

@@ -287,6 +287,17 @@ def test_a_token_is_needed_where_there_is_one(runs: Any) -> None:
     assert client.get("/api/runs").status_code == 200
 
 
+def test_an_empty_token_opens_nothing(runs: Any) -> None:
+    client = TestClient(create_app(runs.root, token=""), base_url="http://pods.example", follow_redirects=False)
+    assert client.get("/api/runs").status_code == 401
+    assert client.get("/", params={"token": ""}).status_code == 401
+    assert client.get("/api/runs", headers={"Authorization": "Bearer "}).status_code == 401
+    assert client.get("/api/runs", headers={"Cookie": "podgym_token="}).status_code == 401
+    for empty in ("", " "):
+        with pytest.raises(ServeError, match="token is empty"):
+            serve(runs.root, "0.0.0.0", token=empty)
+
+
 def test_serving(runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServeError, match="other machines"):
         serve(runs.root, "0.0.0.0")
