@@ -169,16 +169,21 @@ class TraceReader:
                 yield from self._entries(block)[max(after - block.first, 0) : stop - block.first]
 
     def turn(self, turn: int) -> list[Entry]:
-        """The events of one turn, in order."""
-        found: list[Entry] = []
+        """The events of one turn, in order. Raises `TraceCorrupt`."""
+        return list(self.between(turn, turn + 1))
+
+    def between(self, first: int, stop: int) -> Iterator[Entry]:
+        """The events of the turns from `first` to before `stop`, in order. Raises `TraceCorrupt`."""
         reached = 0
         for block in self._blocks:
-            if reached > turn:
-                break
-            if block.turn >= turn:
-                found += [entry for entry in self._entries(block) if getattr(entry.event, "turn", None) == turn]
+            if reached >= stop:
+                return
+            if block.turn >= first:
+                for entry in self._entries(block):
+                    turn = getattr(entry.event, "turn", None)
+                    if isinstance(turn, int) and first <= turn < stop:
+                        yield entry
             reached = block.turn
-        return found
 
     def entry(self, index: int) -> Entry:
         """One event. Raises `RecordNotFound`."""

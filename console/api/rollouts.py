@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,6 +25,11 @@ __all__ = ["router"]
 
 MOST_EVENTS = 500
 MOST_PIECES = 20_000
+MOST_TURNS = 100
+OUTSIDE = (32, 96)
+"""Events at the beginning and at the end of a trace among which those outside of all turns are."""
+LARGEST = 1 << 53
+"""What JSON's readers can still count."""
 
 router = APIRouter(prefix="/api/runs/{run_id}/rollouts/{rollout_id}")
 
@@ -73,7 +79,7 @@ def list_events(
     run_id: str,
     rollout_id: str,
     books: Books,
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
 ) -> Answer:
     """Events from cursor `after` on. `cursor` of the answer goes on from there; `more` says that there are more already."""
@@ -87,6 +93,39 @@ def list_events(
         cursor = after + len(found)
         more = cursor < len(reader) and not damage
         return Answer({"events": found, "cursor": cursor, "more": more, "complete": reader.complete, "damage": damage})
+
+
+@router.get("/turns")
+def list_turns(
+    run_id: str,
+    rollout_id: str,
+    books: Books,
+    first: Annotated[int, Query(ge=0, le=LARGEST)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_TURNS)] = 50,
+) -> Answer:
+    """The events of turns from `first` on, and beside them those outside of all turns: how it began and what came of it.
+
+    `last` is the turn that the trace has reached, -1 for none; events after `cursor` are not in the answer.
+    """
+    with _open(books, run_id, rollout_id) as reader:
+        outside: list[dict[str, Any]] = []
+        found: list[dict[str, Any]] = []
+        damage, last = reader.damage, -1
+        try:
+            outside.extend(map(_entry, _outside(reader)))
+            last = reader.turns if reader.turns or any(True for _ in reader.between(0, 1)) else -1
+            found.extend(map(_entry, reader.between(first, first + limit)))
+        except TraceCorrupt as error:
+            damage = error.message
+        answer = {"first": first, "last": last, "cursor": len(reader), "complete": reader.complete, "damage": damage}
+        return Answer(answer | {"outside": outside, "events": found})
+
+
+def _outside(reader: TraceReader) -> Iterator[Entry]:
+    begin, end = OUTSIDE
+    for entry in itertools.chain(reader.events(limit=begin), reader.events(after=max(begin, len(reader) - end))):
+        if getattr(entry.event, "turn", None) is None:
+            yield entry
 
 
 @router.get("/turns/{turn}")

@@ -130,6 +130,18 @@ def test_one_rollout(client: TestClient, runs: Any) -> None:
     assert "no turn 99" in get(client, f"{base}/turns/99", 404)["error"]
 
 
+def test_turns_come_in_parts(client: TestClient, runs: Any) -> None:
+    base = f"/runs/{runs.finished}/rollouts/c0ffee000001"
+    whole = get(client, f"{base}/events", limit=500)
+    part = get(client, f"{base}/turns", first=2, limit=3)
+    assert part["events"] == [entry for entry in whole["events"] if entry["event"].get("turn") in (2, 3, 4)]
+    assert part["outside"] == [entry for entry in whole["events"] if entry["event"].get("turn") is None]
+    assert (part["first"], part["last"], part["cursor"], part["complete"]) == (2, 5, whole["cursor"], True)
+    assert get(client, f"{base}/turns", first=9)["events"] == [] and get(client, f"{base}/turns")["last"] == 5
+    assert get(client, f"/runs/{runs.hostile}/rollouts/hostile/turns")["last"] == 3
+    get(client, f"{base}/turns", 422, limit=1000)
+
+
 def test_tokens_have_their_text(client: TestClient, runs: Any) -> None:
     base = f"/runs/{runs.finished}/rollouts/c0ffee000001"
     (event,) = (entry for entry in get(client, f"{base}/turns/0")["events"] if entry["event"]["kind"] == "sampled")
@@ -193,6 +205,8 @@ def test_what_is_not_whole(client: TestClient, runs: Any) -> None:
     path.write_bytes(data)
     answer = get(client, f"/runs/{run.id}/rollouts/damaged/events")
     assert answer["damage"] and len(answer["events"]) <= 1
+    answer = get(client, f"/runs/{run.id}/rollouts/damaged/turns")
+    assert answer["damage"] and (answer["last"], answer["events"]) == (-1, []) and len(answer["outside"]) <= 1
     assert "no index" in get(client, f"/runs/{run.id}/rollouts/damaged")["index_error"]
     run.trace_path("nonsense").parent.mkdir(exist_ok=True)
     run.trace_path("nonsense").write_bytes(b"nonsense")

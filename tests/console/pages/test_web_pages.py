@@ -16,7 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from podgym.console.api import create_app
 from podgym.traces import Trace
-from podgym.traces.events import Created, Prompt, Sampled, ToolCalled, ToolReturned
+from podgym.traces.events import Closed, Created, Prompt, Sampled, ToolCalled, ToolReturned, Verified
 from podgym.traces.file import TraceWriter
 from podgym.traces.index import Index, IndexWriter
 from podgym.traces.store import RunState, RunStore
@@ -272,6 +272,80 @@ def test_a_running_rollout_and_its_run_are_followed(page: Any, chromium: Any, ad
         page.get_by_role("button", name="1 new").click()
         wait_for(lambda: page.locator(".rollouts tbody tr").count() == 2, "the new row")
     run.write_state(RunState(status="stopped", name="followed"))
+
+
+def test_a_rollout_that_is_opened_in_the_middle_is_shown_once_and_to_its_end(page: Any, address: str, runs: Any) -> None:
+    run = RunStore(runs.root).create("middle")
+    run.write_state(RunState.of_this_process(name="middle"))
+    with Index(run.index_url) as index, IndexWriter(index, run.id, flush_s=0.05) as writer, TraceWriter(run.trace_path("half")) as sink:
+        trace = Trace(sink=sink)
+        trace.append(Created(rollout_id="half", run_id=run.id, group_id="g", task_id="t", environment="code", instruction="Do it"))
+        trace.append(Prompt(tokens=2, text="Do it"))
+        add_turn(trace, 0, "true")
+        sink.flush()
+        writer.add(trace)
+        writer.flush()
+        page.goto(f"{address}/runs/{run.id}/rollouts/half")
+        page.get_by_text("This page follows the rollout").wait_for()
+        add_turn(trace, 1, "false")
+        sink.flush()
+        page.locator("#turn-1 .command").wait_for()
+        assert page.locator(".command").all_inner_texts() == ["true", "false"]
+        expect(page.locator(".outline li")).to_have_count(3)
+        assert page.locator(".head .status").inner_text() == "running"
+        trace.append(Verified(status="scored", reward=1.0))
+        trace.append(Closed(stop="finished", turns=2, sampled_tokens=2, seconds=1.0))
+        sink.flush()
+        page.locator(".head .status", has_text="scored").wait_for()
+        assert page.locator(".reward.big").inner_text() == "reward 1.0"
+        expect(page.get_by_text("This page follows the rollout")).to_have_count(0)
+        expect(page.locator("#turn-0 .command")).to_have_count(1)
+        expect(page.locator(".turn")).to_have_count(2)
+    run.write_state(RunState(status="stopped", name="middle"))
+
+
+def add_turn(trace: Trace, turn: int, command: str) -> None:
+    trace.append(Sampled(turn=turn, start=2 + turn, tokens=1, text=f"bash {command}<end>", finish_reason="stop", seconds=0.1))
+    trace.append(ToolCalled(turn=turn, tool="bash", arguments={"command": command}))
+    trace.append(ToolReturned(turn=turn, tool="bash", ok=True, exit_code=0, output=f"said {turn}", seconds=0.1))
+
+
+def test_a_rollout_of_thousands_of_turns_is_shown_page_by_page(page: Any, address: str, runs: Any) -> None:
+    """What the page holds does not grow with the trace: neither elements nor bytes that it asked for."""
+    run = RunStore(runs.root).create("long")
+    run.write_state(RunState(status="finished", name="long"))
+    with Index(run.index_url) as index, IndexWriter(index, run.id) as writer, TraceWriter(run.trace_path("endless")) as sink:
+        trace = Trace(sink=sink)
+        trace.append(Created(rollout_id="endless", run_id=run.id, group_id="g", task_id="t", environment="code", instruction="Go on"))
+        trace.append(Prompt(tokens=2, text="Go on"))
+        for turn in range(4000):
+            add_turn(trace, turn, f"echo {turn}")
+        trace.append(Verified(status="scored", reward=0.5))
+        trace.append(Closed(stop="max_turns", turns=4000, sampled_tokens=4000, seconds=1.0))
+        writer.add(trace)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/api/" in request.url else None)
+    base = f"{address}/runs/{run.id}/rollouts/endless"
+    page.goto(base)
+    page.locator("#turn-49 .command").wait_for()
+    page.locator("#outcome").wait_for()
+    expect(page.locator(".turn")).to_have_count(50)
+    assert page.locator(".reward.big").inner_text() == "reward 0.50"
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
+    assert len(asked) < 6
+    page.locator(".pager").first.get_by_text("Turns 0 to 49 of 4000").wait_for()
+    page.locator(".pager").first.get_by_role("link", name="Later").click()
+    page.locator("#turn-50").wait_for()
+    page.locator(".pager").last.get_by_role("link", name="Last").click()
+    page.locator("#turn-3999").wait_for()
+    expect(page.locator(".turn")).to_have_count(50)
+    page.goto(f"{base}#turn-1234")
+    page.locator("#turn-1234").wait_for()
+    wait_for(lambda: 0 < page.locator("#turn-1234").bounding_box()["y"] < 900, "the turn in the window")
+    assert page.locator("#turn-1234 .command").inner_text() == "echo 1234"
+    page.goto(f"{base}#turn-999999")
+    page.locator("#turn-3999").wait_for()
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
