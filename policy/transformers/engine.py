@@ -8,8 +8,9 @@ New weights make every key, value and activation of the old ones stale. Slots at
 again under the new weights, so each sampled token's log-probability and each newly read token's route come from exactly one
 version. A position's route is recorded once: reading it again does not overwrite it.
 
-Randomness is one uniform number a token, drawn per request from its seed and inverted through the cumulative distribution, so
-a request's outcome does not depend on what else is in the batch (but for rounding).
+Randomness is one uniform number a token, taken from the seed's stream at the token's position in the sequence and inverted through
+the cumulative distribution. So an outcome does not depend on what else is in the batch (but for rounding), the turns of one rollout
+share no draw, and a turn that was interrupted goes on as it would have.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Engine:
         self._limit[slot] = held + limit
         self._temperature[slot] = request.temperature
         seed = int(self._seeds.integers(1 << 62)) if request.seed is None else request.seed
-        self._uniforms[slot, :limit] = np.random.Generator(np.random.PCG64(seed)).random(limit)
+        self._uniforms[slot, :limit] = np.random.Generator(np.random.PCG64(seed).advance(held)).random(limit)
         self._set_stops(slot, request.stop)
         row = Row(request, slot, limit, [(0, self.version)])
         self._rows[slot] = row

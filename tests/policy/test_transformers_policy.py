@@ -122,6 +122,30 @@ async def test_greedy_takes_the_likeliest_token(torch, tiny, sampler):
     assert np.allclose(sample.logprobs, reread(torch, tiny, whole)[0][7:], atol=2e-4)
 
 
+async def test_a_turn_that_was_cut_goes_on_as_it_would_have(sampler):
+    whole = await sampler().sample(request(ids(9), seed=11, max_tokens=12))
+    policy = sampler()
+    first = await policy.sample(request(ids(9), seed=11, max_tokens=5))
+    rest = await policy.sample(request(np.concatenate([ids(9), first.tokens]), seed=11, max_tokens=7))
+    assert [*first.tokens, *rest.tokens] == whole.tokens.tolist()
+
+
+async def test_turns_of_one_rollout_share_no_draw(torch, tiny, sampler):
+    """Under a policy to which all tokens are equally likely, a token is its draw."""
+    policy = sampler()
+    state = {name: value.clone() for name, value in tiny.state_dict().items()}
+    state["lm_head.weight"].zero_()
+    policy.update_weights(state, 1)
+    same = 0
+    for seed in range(40):
+        held, turns = ids(9), []
+        for _ in range(3):
+            turns.append(int((await policy.sample(request(held, rollout=str(seed), seed=seed, max_tokens=1))).tokens[0]))
+            held = np.concatenate([held, [turns[-1]], ids(4)])
+        same += len(set(turns)) == 1
+    assert same <= 2
+
+
 async def test_a_seed_decides_whatever_else_is_in_the_batch(sampler):
     alone = await sampler().sample(request(ids(9), seed=11))
     policy = sampler(batch=8)
