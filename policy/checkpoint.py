@@ -20,7 +20,7 @@ import torch
 
 from podgym.policy.errors import CheckpointError
 from podgym.policy.experts import register_experts
-from podgym.policy.tokenizer import ByteTokenizer, PieceTokenizer, load_tokenizer
+from podgym.policy.tokenizer import SavedTokenizer, load_tokenizer
 
 __all__ = ["Checkpoint", "load_model", "read_checkpoint", "save_model", "write_directory"]
 
@@ -33,7 +33,7 @@ class Checkpoint:
     """What was read."""
 
     model: Any
-    tokenizer: ByteTokenizer | PieceTokenizer | None
+    tokenizer: SavedTokenizer | None
     meta: dict[str, Any]
     state: dict[str, Any]
     """Tensors and plain values beside the model, as `save_model` was given them."""
@@ -63,7 +63,7 @@ def save_model(
     directory: Path,
     model: Any,
     *,
-    tokenizer: ByteTokenizer | PieceTokenizer | None = None,
+    tokenizer: SavedTokenizer | None = None,
     meta: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
 ) -> None:
@@ -93,7 +93,7 @@ def load_model(directory: Path) -> Any:
     return model
 
 
-def read_checkpoint(directory: Path, *, like: Any = None, tokenizer: ByteTokenizer | PieceTokenizer | None = None) -> Checkpoint:
+def read_checkpoint(directory: Path, *, like: Any = None, tokenizer: SavedTokenizer | None = None) -> Checkpoint:
     """Read what `save_model` wrote.
 
     Raises `CheckpointError` where it is damaged, where its model is not shaped `like` the given one, or where it was saved

@@ -13,19 +13,34 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from podgym.policy.contract import Tokenizer
 from podgym.policy.errors import CheckpointError, PolicyError
+from podgym.policy.pretrained import PretrainedTokenizer, holds_pretrained
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as FastTokenizer
 
-__all__ = ["SPECIAL_TOKENS", "ByteTokenizer", "PieceTokenizer", "load_tokenizer"]
+__all__ = ["SPECIAL_TOKENS", "ByteTokenizer", "PieceTokenizer", "SavedTokenizer", "load_tokenizer"]
 
 SPECIAL_TOKENS = ("<pad>", "<task>", "<turn>", "<end>", "<obs>")
 _META = "podgym_tokenizer.json"
 _PIECES = "tokenizer.json"
 _SMALLEST = 256 + len(SPECIAL_TOKENS)
+
+
+class SavedTokenizer(Tokenizer, Protocol):
+    """A tokenizer that travels with a model's weights."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly where two tokenizers encode all text alike."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write what `load_tokenizer` reads."""
+        ...
 
 
 class ByteTokenizer:
@@ -140,15 +155,20 @@ class PieceTokenizer:
         return tokenizer
 
 
-def load_tokenizer(directory: Path) -> ByteTokenizer | PieceTokenizer:
-    """What `save` wrote. Raises `CheckpointError` for a directory without one, a damaged one, or one of another kind."""
+def load_tokenizer(directory: Path) -> SavedTokenizer:
+    """What `save` wrote, or what came with a model of transformers.
+
+    Raises `CheckpointError` for a directory without one, a damaged one, or one of another kind.
+    """
+    if not (directory / _META).exists() and holds_pretrained(directory):
+        return PretrainedTokenizer(directory)
     try:
         meta = json.loads((directory / _META).read_text(encoding="utf-8"))
         kind, expected = str(meta["kind"]), str(meta["fingerprint"])
         text = (directory / _PIECES).read_text(encoding="utf-8") if kind == "pieces" else ""
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{directory} holds no readable podgym tokenizer ({error}).", remedy="Point at a directory that a tokenizer was saved to."
+            f"{directory} holds no readable tokenizer ({error}).", remedy="Point at a directory with a model and its tokenizer."
         ) from error
     tokenizer: ByteTokenizer | PieceTokenizer
     if kind == "bytes":
@@ -163,10 +183,12 @@ def load_tokenizer(directory: Path) -> ByteTokenizer | PieceTokenizer:
 
 
 def _parse(text: str, directory: Path) -> FastTokenizer:
-    from tokenizers import Tokenizer
-
     try:
+        from tokenizers import Tokenizer
+
         return Tokenizer.from_str(text)
+    except ImportError as error:
+        raise CheckpointError(f"Reading {directory / _PIECES} needs tokenizers.", remedy="pip install 'podgym[train]'") from error
     except Exception as error:  # the library raises bare Exception for every malformed file
         raise CheckpointError(f"{directory / _PIECES} is damaged ({error}).", remedy="Restore it from where it was saved.") from error
 

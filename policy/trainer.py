@@ -5,7 +5,8 @@ all equal), compute each sampled token's log-probability with the sampler's expe
 the trainer's distribution to the sampler's, and descend the clipped objective. With more than one update a step the old
 log-probabilities are those before the first update, so the clip bounds the step and the ratio corrects the sampler.
 
-Numbers that are not finite never reach the weights: the update raises and leaves weights and optimizer as they were.
+Numbers that are not finite never reach the weights: the update raises and leaves weights and optimizer as they were before it, which
+is after the earlier updates of a step that has several.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from podgym.policy.losses import (
     truncated_importance,
 )
 from podgym.policy.scoring import Scorer
-from podgym.policy.tokenizer import ByteTokenizer, PieceTokenizer
+from podgym.policy.tokenizer import SavedTokenizer
 from podgym.traces.trajectory import Trajectory
 
 __all__ = ["Trainer", "TrainerConfig", "Weights"]
@@ -159,7 +160,7 @@ class Trainer:
         }
         return Weights(state, self.version)
 
-    def save(self, directory: Path, *, tokenizer: ByteTokenizer | PieceTokenizer | None = None) -> None:
+    def save(self, directory: Path, *, tokenizer: SavedTokenizer | None = None) -> None:
         """Write everything that resuming exactly needs; the directory appears whole or not at all."""
         state = {
             "optimizer": self._optimizer.state_dict(),
@@ -169,7 +170,7 @@ class Trainer:
         meta = {"step": self.step, "version": self.version, "random": self._random.bit_generator.state}
         save_model(directory, self.model, tokenizer=tokenizer, meta=meta, state=state)
 
-    def load(self, directory: Path, *, tokenizer: ByteTokenizer | PieceTokenizer | None = None) -> None:
+    def load(self, directory: Path, *, tokenizer: SavedTokenizer | None = None) -> None:
         """Go on from what `save` wrote. Raises `CheckpointError` for another model or tokenizer, and then changes nothing."""
         checkpoint = read_checkpoint(directory, like=self.model, tokenizer=tokenizer)
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from podgym.policy import Policy, Tokenizer
+from podgym.policy.pretrained import PretrainedTokenizer
 from podgym.policy.scripted import ScriptedPolicy
 from podgym.policy.tokenizer import ByteTokenizer, load_tokenizer
 from podgym.rollout.dialects import CompactDialect, Dialect
@@ -76,9 +77,12 @@ def open_dialect(job: JobConfig, tokenizer: Tokenizer) -> Dialect:
     """`rollout.dialect`. Raises `JobError`, or what the dialect raises for a tokenizer that cannot carry it."""
     name = job.rollout.dialect
     if name == "compact":
-        return CompactDialect(tokenizer)  # type: ignore[arg-type]
-    kind = load_object("podgym.rollout.dialects.chat:ChatTemplateDialect" if name == "chat" else name, key="rollout.dialect")
-    dialect = kind(tokenizer)
+        return CompactDialect(tokenizer)
+    if name == "chat":
+        from podgym.rollout.dialects.chat import ChatTemplateDialect
+
+        return ChatTemplateDialect(tokenizer.chat if isinstance(tokenizer, PretrainedTokenizer) else tokenizer)
+    dialect = load_object(name, key="rollout.dialect")(tokenizer)
     if not isinstance(dialect, Dialect):
         raise JobError(f"rollout.dialect {name!r} makes a {type(dialect).__name__}, which is no dialect.", remedy="Implement Dialect.")
     return dialect
@@ -89,8 +93,12 @@ def open_policy(job: JobConfig, *, checkpoint: Path | None, version: int) -> Ope
     if job.policy.kind == "scripted":
         return OpenPolicy(_scripted(job), None)
     if job.policy.kind == "transformers":
-        from podgym.rollout.transformerslearner import open_transformers
-
+        try:
+            from podgym.rollout.transformerslearner import open_transformers
+        except ImportError as error:
+            raise JobError(
+                f'policy.kind "transformers" needs a library that is missing: {error}.', remedy="pip install 'podgym[train]'"
+            ) from error
         return open_transformers(job, checkpoint=checkpoint, version=version)
     kind = load_object(job.policy.kind, key="policy.kind")
     options = dict(job.policy.options)

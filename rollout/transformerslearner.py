@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 
 from podgym.policy.checkpoint import load_model
-from podgym.policy.tokenizer import ByteTokenizer, PieceTokenizer, load_tokenizer
+from podgym.policy.tokenizer import SavedTokenizer, load_tokenizer
 from podgym.policy.trainer import Trainer, TrainerConfig
 from podgym.policy.transformers import TransformersConfig, TransformersPolicy
 from podgym.rollout.job import JobConfig, JobError
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class TransformersLearner:
     """Implements `Learner`: each update that changes the weights is handed to the sampler before `train` returns."""
 
-    def __init__(self, trainer: Trainer, policy: TransformersPolicy, tokenizer: ByteTokenizer | PieceTokenizer) -> None:
+    def __init__(self, trainer: Trainer, policy: TransformersPolicy, tokenizer: SavedTokenizer) -> None:
         self._trainer, self._policy, self._tokenizer = trainer, policy, tokenizer
 
     @property

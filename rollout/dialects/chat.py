@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jinja2 import TemplateError
@@ -32,6 +32,7 @@ _READABLE = ("<tool_call>", "</tool_call>", REASONING_START, REASONING_END)
 _Message = dict[str, str]
 
 
+@runtime_checkable
 class ChatTokenizer(Protocol):
     """What is needed of a tokenizer of transformers."""
 
@@ -55,12 +56,18 @@ class ChatTokenizer(Protocol):
 class ChatTemplateDialect:
     """Implements `Dialect`."""
 
-    def __init__(self, tokenizer: ChatTokenizer, *, system: str = "") -> None:
+    def __init__(self, tokenizer: Any, *, system: str = "") -> None:
         """`system` opens every rollout. Where the template does not show tools, their schemas are put into the system message.
 
-        Raises `DialectError` for a template that cannot carry tool results or has no token that ends a turn.
+        Raises `DialectError` for a tokenizer without a template, and for a template that cannot carry tool results or has no token
+        that ends a turn.
         """
-        self._tokenizer = tokenizer
+        if not isinstance(tokenizer, ChatTokenizer) or not getattr(tokenizer, "chat_template", None):
+            raise DialectError(
+                f"The tokenizer, a {type(tokenizer).__name__}, has no chat template.",
+                remedy='Use a checkpoint whose tokenizer has one, or rollout.dialect = "compact" with podgym\'s own tokenizers.',
+            )
+        self._tokenizer: ChatTokenizer = tokenizer
         self._system = system
         self._shows_tools = True
         self._shows_tools = "str_replace" in self.render([{"role": "user", "content": _TASK}], prompt=True)

@@ -11,7 +11,7 @@ A line `=>` parts old from new; a turn that holds two such lines is refused, for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,6 +25,7 @@ __all__ = ["CompactDialect", "CompactTokenizer", "parse_compact", "spell_compact
 _VALID = "Valid: bash COMMAND, or str_replace PATH with old lines, a line => and new lines below it, or finish."
 
 
+@runtime_checkable
 class CompactTokenizer(Tokenizer, Protocol):
     """A tokenizer with the special tokens `<task>`, `<turn>`, `<end>` and `<obs>`."""
 
@@ -37,11 +38,15 @@ class CompactTokenizer(Tokenizer, Protocol):
 class CompactDialect:
     """Implements `Dialect`."""
 
-    def __init__(self, tokenizer: CompactTokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer) -> None:
         """Raises `DialectError` where the tokenizer lacks a special token."""
         names = ("<task>", "<turn>", "<end>", "<obs>")
-        if missing := [name for name in names if name not in tokenizer.special]:
-            raise DialectError(f"The tokenizer has no special token {', '.join(missing)}.", remedy="Use podgym's own tokenizers.")
+        if not isinstance(tokenizer, CompactTokenizer) or (missing := [name for name in names if name not in tokenizer.special]):
+            lacking = ", ".join(missing if isinstance(tokenizer, CompactTokenizer) else names)
+            raise DialectError(
+                f"The tokenizer has no special token {lacking}.",
+                remedy='Use podgym\'s own tokenizers, or rollout.dialect = "chat" for one with a chat template.',
+            )
         self.tokenizer = tokenizer
         self.ids = {name: tokenizer.special[name] for name in names}
         self.special = frozenset(tokenizer.special.values())

@@ -175,7 +175,7 @@ def test_what_survives_without_an_index(cli: Any, kit: Path, tmp_path: Path):
         (("--script", "nothing.txt"), 1, "cannot be read"),
         (("--script", "empty.txt"), 1, "holds no turn"),
         (("--script", "latin.txt"), 1, "not UTF-8"),
-        (("--policy", "nowhere"), 1, "holds no readable podgym tokenizer"),
+        (("--policy", "nowhere"), 1, "holds no readable tokenizer"),
         (("--policy", "scripted:nothing:at_all"), 1, "cannot be loaded"),
         (("--script", "turns.txt", "--task", "other"), 1, "There is no task 'other'"),
         (("--script", "turns.txt", "--provider", "nonsense"), 1, "No sandbox provider"),

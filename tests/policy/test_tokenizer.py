@@ -95,7 +95,7 @@ def test_too_small_a_vocabulary_is_refused():
 
 
 def test_directories_that_hold_no_tokenizer(tmp_path):
-    with pytest.raises(CheckpointError, match="no readable podgym tokenizer"):
+    with pytest.raises(CheckpointError, match="no readable tokenizer"):
         load_tokenizer(tmp_path)
     (tmp_path / "podgym_tokenizer.json").write_text(json.dumps({"kind": "runes", "fingerprint": ""}))
     with pytest.raises(CheckpointError, match="kind 'runes'"):
