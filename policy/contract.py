@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Policy", "Routes", "Sample", "SampleRequest", "TokenIds", "Tokenizer", "VersionSpan"]
+__all__ = ["Interruptible", "Policy", "Routes", "Sample", "SampleRequest", "TokenIds", "Tokenizer", "VersionSpan"]
 
 TokenIds = NDArray[np.int32]
 Routes = NDArray[np.uint8] | NDArray[np.uint16]
@@ -30,6 +30,7 @@ class SampleRequest:
     routes_from: int = 0
     """First position whose route row is wanted: `rows already held` of the rollout's ledger."""
     seed: int | None = None
+    """Of the whole rollout, the same for each of its turns: the draw for a token depends on its position too."""
     task_id: str = ""
     """For scripted policies and for placement; engines ignore it."""
 
@@ -69,6 +70,16 @@ class Policy(Protocol):
 
     async def close(self) -> None:
         """Release what the policy holds; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A policy that waits for its engine to come back instead of failing at once."""
+
+    @property
+    def outages(self) -> int:
+        """Times that the engine was gone so far."""
         ...
 
 

@@ -1,8 +1,8 @@
 """Recorded experts of one rollout, and the proof that an array of them can be true.
 
-An engine may report a position more than once: a later turn re-reads the prefix, or reads it again under newer weights. What
-the sampled tokens depended on is the first reading, so the ledger keeps the first row of each position, with the weight
-version that it was recorded under, and ignores every later one.
+An engine may report a position more than once: a later turn re-reads the prefix, or reads it again under newer weights. The ledger
+keeps the first row of each position, with the weight version that it was recorded under, and ignores every later one: that is
+the row under which the token itself was sampled or first attended to.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _ALL_ZERO_BY_CHANCE = 16
 class RouteLedger:
     """First row wins. Rows join without gaps from position 0 on."""
 
-    def __init__(self, *, experts: int) -> None:
-        """`experts` is the number that each layer chooses from."""
+    def __init__(self, *, experts: int | None = None) -> None:
+        """`experts` is the number that each layer chooses from; None where only the policy's own process knows it."""
         self._experts = experts
         self._rows: list[NDArray[Any]] = []
         self._versions: list[NDArray[np.int32]] = []
@@ -54,7 +54,7 @@ class RouteLedger:
         known = self._held - start
         fresh = max(rows - known, 0)
         if fresh:
-            self._rows.append(np.array(routes[known:], dtype=route_dtype(self._experts)))
+            self._rows.append(routes[known:] if self._experts is None else np.array(routes[known:], dtype=route_dtype(self._experts)))
             self._versions.append(np.array(per_row[known:]))
             self._held += fresh
         return fresh
@@ -75,10 +75,12 @@ def route_dtype(experts: int) -> type[np.uint8] | type[np.uint16]:
     return np.uint8 if experts <= 256 else np.uint16
 
 
-def validate_routes(routes: Routes, *, experts: int, rows: int | None = None, layers: int | None = None, top_k: int | None = None) -> None:
+def validate_routes(
+    routes: Routes, *, experts: int | None, rows: int | None = None, layers: int | None = None, top_k: int | None = None
+) -> None:
     """Raise `RoutesError` for an array that cannot have come from a router, however right its shape.
 
-    Refused are: another type or shape than [rows, layers, top_k] of uint8 or uint16, an index of `experts` or more, the same
+    Refused are: another type or shape than [rows, layers, top_k] of uint8 or uint16, an index of `experts` (where known) or more, the same
     expert twice in a row, and all zeros, which engines return when a kernel does not record. Zero rows are valid.
     """
     if not isinstance(routes, np.ndarray) or routes.dtype not in (np.uint8, np.uint16) or routes.ndim != 3:
@@ -95,7 +97,7 @@ def validate_routes(routes: Routes, *, experts: int, rows: int | None = None, la
         return
     if not routes.any() and (routes.shape[2] > 1 or routes.size >= _ALL_ZERO_BY_CHANCE):
         raise RoutesError("Every recorded expert is 0.", remedy="The engine did not record; check its version and its MoE kernel.")
-    if int(routes.max()) >= experts:
+    if experts is not None and int(routes.max()) >= experts:
         row, layer, _ = (int(index) for index in np.unravel_index(int(routes.argmax()), routes.shape))
         raise RoutesError(
             f"Row {row}, layer {layer} names expert {int(routes.max())}; the model has {experts}.",

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 
 from podgym.errors import PodgymError
 from podgym.policy import PolicyUnavailable
@@ -37,6 +47,10 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 CALLS_AT_ONCE = 1000
 GOODBYE_S = 5.0
+_GONE = (
+    RayActorError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError, NodeDiedError, LocalRayletDiedError, ObjectLostError,
+)  # fmt: skip
+"""How Ray says that a process, its node or an answer of it is no more: Ray's memory monitor and a lost node have words of their own."""
 
 
 class ActorLost(PodgymError, ConnectionError):
@@ -51,8 +65,9 @@ async def answer(call: Awaitable[T], who: str) -> T:
     """What an actor's method returned. Raises the `PodgymError` that it raised, `ActorFailed`, or `ActorLost`."""
     try:
         return await call
-    except (RayActorError, ActorUnavailableError) as error:
-        raise ActorLost(f"{who} is gone.", remedy="What was in flight in it is tried again.") from error
+    except _GONE as error:
+        why = " Ray's memory monitor ended it." if isinstance(error, OutOfMemoryError) else ""
+        raise ActorLost(f"{who} is gone.{why}", remedy="What was in flight in it is tried again.") from error
     except RayTaskError as error:
         cause = error.cause
         if isinstance(cause, PodgymError):
@@ -109,6 +124,7 @@ class RolloutWorker:
 
     def __init__(self, job: JobConfig, run_path: str, name: str, concurrency: int, driver: ProcessId) -> None:
         self._job, self._name, self._concurrency = job, name, concurrency
+        self._client = f"{name}-{uuid.uuid4().hex}"  # a process that replaces this one must not get what this one asked for
         self._run = _shared_folder(run_path)
         self._host: WorkerHost | None = None
         self._policy: BatchingPolicy | None = None
@@ -125,7 +141,7 @@ class RolloutWorker:
         if run is None:
             raise ActorFailed(f"{self._name} does not see the run's folder.", remedy="Set run.directory to one that every node shares.")
         if policy is not None:
-            self._policy = BatchingPolicy(_exchange_with(policy, self._name))
+            self._policy = BatchingPolicy(_exchange_with(policy, self._client))
         self._host = WorkerHost(
             self._job,
             run,
@@ -147,7 +163,7 @@ class RolloutWorker:
     async def connect(self, policy: Any) -> None:
         """The policy's process is another one from now on."""
         if self._policy is not None:
-            await self._policy.connect(_exchange_with(policy, self._name))
+            await self._policy.connect(_exchange_with(policy, self._client))
 
     async def exchange(self, assignments: Sequence[Assignment], hold_s: float) -> list[RolloutResult]:
         """See `WorkerHost`."""

@@ -5,8 +5,9 @@ Token in, token out: what the policy sampled is appended as it is, and an observ
 How it may end:
 
 * the agent's doing (finish, a limit, calls that cannot be read): the sandbox is judged as it is;
-* the infrastructure's (`SandboxError`, `PolicyUnavailable`): the trace gets `Retried` and `AttemptLost` is raised, so that the
-  driver starts the rollout anew; on the last attempt it gets an unscored verdict and `Masked`, and is returned;
+* the infrastructure's (`SandboxError`, `PolicyUnavailable`, `RoutesError` for routes that cannot be true): the trace gets `Retried`
+  and `AttemptLost` is raised, so that the driver starts the rollout anew; on the last attempt it gets an unscored verdict and
+  `Masked`, and is returned;
 * cancellation: `Masked`, then the cancellation goes on;
 * anything else is a defect of podgym or of the environment type, and is raised as it is.
 
@@ -23,7 +24,7 @@ from typing import Literal
 
 from podgym.envs import Environment, Task
 from podgym.errors import PodgymError
-from podgym.policy import Policy, PolicyUnavailable
+from podgym.policy import Policy, PolicyUnavailable, RoutesError
 from podgym.rollout.dialects.contract import Dialect
 from podgym.rollout.lifetime import bounded, open_sandbox
 from podgym.rollout.limits import RolloutLimits
@@ -112,7 +113,7 @@ async def run_attempt(
     except asyncio.CancelledError:
         attempt.end("cancelled", masked="cancelled")
         raise
-    except (SandboxError, PolicyUnavailable) as error:
+    except (SandboxError, PolicyUnavailable, RoutesError) as error:
         reason = _reason(error)
         if not last:
             trace.append(Retried(at_s=time.time(), error=type(error).__name__, message=str(error)))
@@ -221,5 +222,5 @@ _REASONS: tuple[tuple[type[SandboxError], UnscoredReason], ...] = (
 )
 
 
-def _reason(error: SandboxError | PolicyUnavailable) -> UnscoredReason:
+def _reason(error: SandboxError | PolicyUnavailable | RoutesError) -> UnscoredReason:
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "transport")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from podgym.rollout.ending import RunFailed
@@ -11,7 +12,13 @@ from podgym.rollout.job import JobConfig
 from podgym.rollout.progress import Checkpoint
 from podgym.traces.store import RunDir
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "sweep_unfinished"]
+
+
+def sweep_unfinished(run: RunDir) -> None:
+    """Remove what a policy that died while it saved has left beside the checkpoints."""
+    for leftover in run.checkpoints_path.glob(".*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 class Checkpoints:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,7 @@ HOLD_S = 20.0
 START_S = 600.0
 CLOSE_S = 30.0
 MOST_DEATHS = 5
+MOST_PAUSE_S = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +75,16 @@ class _Worker:
         return self.slots + max(2, self.slots // 4) - len(self.assigned) if self.up else 0
 
 
+async def _started(call: Awaitable[ProcessId], who: str, wanted: str) -> ProcessId:
+    try:
+        return await asyncio.wait_for(call, START_S)
+    except TimeoutError:
+        raise ActorFailed(
+            f"{who} did not start within {START_S:g} s. It asks Ray for {wanted}.",
+            remedy="Compare with `ray status`: the job's [ray] section must ask for what a node of the cluster has free.",
+        ) from None
+
+
 class Fleet:
     """Made, used and closed on one event loop."""
 
@@ -95,7 +106,7 @@ class Fleet:
         """Start all processes. Raises what their `start` raises."""
         if self._shared_policy:
             await self._start_policy(checkpoint, version)
-        await asyncio.gather(*(self._start_worker(worker) for worker in self._workers))
+        await asyncio.gather(*(self._bring_up(worker) for worker in self._workers))
         for worker in self._workers:
             self._spawn(self._serve(worker))
 
@@ -118,6 +129,10 @@ class Fleet:
     async def cancel(self, rollouts: Sequence[str]) -> None:
         """Give these up; each still ends with a result."""
         wanted = set(rollouts)
+        for worker in self._workers:
+            if unsent := [assignment.rollout_id for assignment in worker.outbox if assignment.rollout_id in wanted]:
+                worker.outbox = [assignment for assignment in worker.outbox if assignment.rollout_id not in wanted]
+                self._take(worker, [RolloutResult(rollout_id, "cancelled") for rollout_id in unsent])
         calls = [worker.handle.cancel.remote(sorted(worker.assigned & wanted)) for worker in self._workers if worker.assigned & wanted]
         for call in calls:
             with contextlib.suppress(ActorLost, TimeoutError):
@@ -175,8 +190,8 @@ class Fleet:
 
     async def _start_policy(self, checkpoint: Path | None, version: int) -> None:
         self._policy = start_policy(self._job, run_path=self._run.path, checkpoint=checkpoint, version=version, driver=self._driver)
-        call = answer(self._policy.start.remote(), "The policy's process")
-        self.processes["policy"] = await asyncio.wait_for(call, START_S)
+        wanted = f"{self._job.ray.policy_cpus:g} CPUs and {self._job.ray.policy_gpus:g} GPUs"
+        self.processes["policy"] = await _started(answer(self._policy.start.remote(), "The policy's process"), "The policy", wanted)
         self._listener.started(self.processes)
         self._spawn(self._watch_policy(self._policy))
 
@@ -193,7 +208,7 @@ class Fleet:
     async def _start_worker(self, worker: _Worker) -> None:
         worker.handle = start_worker(self._job, run_path=self._run.path, name=worker.name, concurrency=worker.slots, driver=self._driver)
         call = answer(worker.handle.start.remote(self._policy), worker.name)
-        self.processes[worker.name] = await asyncio.wait_for(call, START_S)
+        self.processes[worker.name] = await _started(call, worker.name, f"{self._job.ray.worker_cpus:g} CPUs")
         worker.up = True
         self._listener.started(self.processes)
 
@@ -207,8 +222,18 @@ class Fleet:
             finally:
                 worker.polling = False
             if worker.generation != generation:
-                await self._start_worker(worker)
+                await self._bring_up(worker)
                 self._listener.ended(worker.name, ())
+
+    async def _bring_up(self, worker: _Worker) -> None:
+        """Start the worker's process; one that dies while it starts is a death like others. Raises `ActorLost` after too many."""
+        while not self._closing:
+            try:
+                await self._start_worker(worker)
+                return
+            except ActorLost:
+                self._bury(worker)
+                await asyncio.sleep(min(2.0**worker.deaths, MOST_PAUSE_S))
 
     async def _exchange(self, worker: _Worker, batch: Sequence[Assignment], *, hold_s: float) -> None:
         generation = worker.generation

@@ -89,6 +89,8 @@ class State(BaseModel):
     ready: list[str] = Field(default_factory=list)
     queue: list[tuple[str, int]] = Field(default_factory=list)
     running: dict[str, tuple[str, int]] = Field(default_factory=dict)
+    suspects: dict[str, int] = Field(default_factory=dict)
+    """In flight when the policy went back to a version: what newer weights sampled in them is lost weights' work."""
     tasks: dict[str, TaskHistory] = Field(default_factory=dict)
     evaluation: Evaluation | None = None
     looked_at: int = 0
@@ -132,7 +134,7 @@ class State(BaseModel):
                 continue
             member.state, member.attempt = "waiting", member.attempt + 1
             self.queue.insert(0, (group_id, index))
-        self.running = {}
+        self.running, self.suspects = {}, {}
         for group_id in [known for known, group in self.groups.items() if group.abandoned and group.complete]:
             del self.groups[group_id]
         return lost

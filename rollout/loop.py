@@ -19,10 +19,10 @@ from typing import Any
 
 from podgym.errors import PodgymError
 from podgym.rollout.actors import ActorLost
-from podgym.rollout.checkpoints import Checkpoints
+from podgym.rollout.checkpoints import Checkpoints, sweep_unfinished
 from podgym.rollout.ending import Ending, RunFailed, RunStopped
 from podgym.rollout.evaluations import AFTER, ROLLOUTS, Evaluations
-from podgym.rollout.fleet import Fleet
+from podgym.rollout.fleet import MOST_DEATHS, Fleet
 from podgym.rollout.goal import steps_needed
 from podgym.rollout.job import JobConfig
 from podgym.rollout.progress import Progress, save_progress
@@ -68,7 +68,9 @@ class Driver:
         self._checkpoints = Checkpoints(job, run, self._fleet, progress.checkpoint if progress is not None else None)
         self._changed = asyncio.Event()
         self._ending = Ending()
-        self._policy_down = False
+        self._policy_down = self._untrained = False
+        self._policy_deaths = 0
+        """Since the last step that was trained or, where nothing is, since the last rollout that ended."""
         self._last_trouble = ""
         self._began = self._step_began = self._saved = self._moved = time.monotonic()
         tasks = list(sources[TRAIN].tasks)
@@ -85,6 +87,7 @@ class Driver:
         self._earlier_s = self._tally.totals.seconds
 
     def _take_up(self) -> None:
+        sweep_unfinished(self._run)
         lost = self._scheduler.requeue_running()
         self._tally.totals.resumed += 1
         self._tally.lost(lost)
@@ -137,6 +140,7 @@ class Driver:
 
     async def _train(self, batch: Batch) -> None:
         began_with = self._scheduler.version
+        self._untrained = True
         groups = self._shelf.take(batch)
         if self._scheduler.step >= self._steps:
             await self._fleet.cancel(self._scheduler.drain())
@@ -156,6 +160,7 @@ class Driver:
                     f"Training step {self._scheduler.step} took more than {stall_s:g} s.",
                     remedy="Raise run.stall_s, or train on less a step.",
                 ) from None
+        self._untrained, self._policy_deaths = False, 0
         version = int(metrics.pop("version", began_with))
         for group in self._scheduler.trained(version):
             self._tally.group(group)
@@ -180,10 +185,6 @@ class Driver:
         self.save()
         if self._on_step is not None:
             self._on_step(report)
-
-    def _evaluation_due(self) -> str | None:
-        done = self._tally.totals.evaluations
-        return None if self._scheduler.evaluating else self._evaluations.due(self._scheduler.step, self._steps, done=done)
 
     def _steps_needed(self) -> int:
         return 0 if self._job.train is None else steps_needed(self._job.train, self._tally.totals.solve_rates)
@@ -236,6 +237,8 @@ class Driver:
             self._take(where, result)
         if results:
             self._moved = time.monotonic()
+            if self._job.train is None:
+                self._policy_deaths = 0
         self._check()
         self._pump()
         self._changed.set()
@@ -252,6 +255,7 @@ class Driver:
                 reason=result.reason,
                 oldest_version=result.oldest_version,
                 newest_version=result.newest_version,
+                trainable=result.trainable,
                 where=where,
                 lost=lost,
             )
@@ -312,13 +316,18 @@ class Driver:
         """The scheduler goes back to the weights that there are."""
         version, step = self._checkpoints.version, self._checkpoints.step
         if self._scheduler.version != version or self._scheduler.step != step:
-            for group in self._scheduler.roll_back(version, step):
-                self._shelf.forget(group.rollouts)
+            self._shelf.forget(self._scheduler.roll_back(version, step))
             self._tally.forget_after(version, step)
             self._steps = self._steps_needed()
 
     async def _recover_policy(self) -> None:
-        self._policy_down = False
+        self._policy_down = self._untrained = False
+        self._policy_deaths += 1
+        if self._policy_deaths >= MOST_DEATHS:
+            raise RunFailed(
+                f"The policy's process died {self._policy_deaths} times and nothing came of it.",
+                remedy="Check memory (dmesg names processes that the kernel killed) and the log; then resume.",
+            )
         path, version = self._checkpoints.path, self._checkpoints.version
         lost = self._scheduler.step - self._checkpoints.step
         _log.warning("The policy starts again from version %d; %d steps of training are repeated.", version, lost)
@@ -348,8 +357,12 @@ class Driver:
     # -- the end -------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Give up what runs, keep the weights, end the processes."""
-        if self._job.train is not None and isinstance(self.over, RunStopped) and not self._policy_down:
+        """Give up what runs, keep the weights, end the processes.
+
+        Where the run ends in the middle of a training step, the weights are neither that step's nor the one's before: the newest
+        checkpoint stands, and a resumed run goes back to it.
+        """
+        if self._job.train is not None and isinstance(self.over, RunStopped) and not self._policy_down and not self._untrained:
             try:
                 await asyncio.wait_for(self._save_weights(), STOP_TRAINING_S)
             except (PodgymError, TimeoutError, OSError) as error:
@@ -374,7 +387,7 @@ class Driver:
         return RunSummary(
             run_id=self._run.id,
             status=status,
-            steps=self._scheduler.step,
+            steps=self._scheduler.step - self._untrained,
             rollouts=totals.rollouts,
             unscored=sum(totals.unscored.values()),
             unscored_by_reason=dict(totals.unscored),

@@ -2,7 +2,8 @@
 
 Requests gather for `gather_s` and leave together; one long poll at a time waits for answers. A request says everything that its
 answer depends on, so when the policy's process dies, what it had not answered is kept and asked again of the process
-that `connect` names; only where none comes within `outage_s` do the requests fail.
+that `connect` names; only where none comes within `outage_s` do the requests fail. `outages` counts, so that a rollout whose time
+ran out meanwhile is not taken for one that dawdled. Requests that were cancelled are given up there too.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class BatchingPolicy:
         self._outage_s = outage_s
         self._open: dict[int, tuple[SampleRequest, asyncio.Future[Sample]]] = {}
         self._waiting: list[int] = []
+        self._given_up: list[int] = []
         self._next_key = 0
         self._wake = asyncio.Event()
         self._connected = asyncio.Event()
@@ -40,6 +42,8 @@ class BatchingPolicy:
         self._closed = False
         self.calls = 0
         """Calls made so far."""
+        self.outages = 0
+        """Times that the policy's process was gone so far."""
 
     async def sample(self, request: SampleRequest) -> Sample:
         """See `Policy`; bounded by the caller's own limit and, when the policy's process is gone, by `outage_s`."""
@@ -54,6 +58,11 @@ class BatchingPolicy:
             self._pump = asyncio.create_task(self._run())
         try:
             return await future
+        except asyncio.CancelledError:
+            if key not in self._waiting:
+                self._given_up.append(key)
+                self._wake.set()
+            raise
         finally:
             self._open.pop(key, None)
 
@@ -61,7 +70,7 @@ class BatchingPolicy:
         """Use another process from now on, and ask it again what the one before has not answered."""
         await self._stop()
         self._exchange = exchange
-        self._waiting = list(self._open)
+        self._waiting, self._given_up = list(self._open), []
         self._connected.set()
         if self._open:
             self._pump = asyncio.create_task(self._run())
@@ -102,6 +111,7 @@ class BatchingPolicy:
     async def _outage(self, error: PolicyUnavailable) -> None:
         """Wait until `connect` ends this task with all others, or fail what is open."""
         self._connected.clear()
+        self.outages += 1
         try:
             await asyncio.wait_for(self._connected.wait(), self._outage_s)
         except TimeoutError:
@@ -113,22 +123,23 @@ class BatchingPolicy:
         sent_at = 0.0
         while True:
             self._wake.clear()
-            if not self._open:
+            if not self._open and not self._given_up:
                 await self._wake.wait()
                 continue
-            if self._waiting and time.monotonic() - sent_at >= self._gather_s:
+            if (self._waiting or self._given_up) and time.monotonic() - sent_at >= self._gather_s:
                 self._send(hold=self._poll is None)
                 sent_at = time.monotonic()
             elif self._poll is None:
                 self._send(hold=True)
                 sent_at = time.monotonic()
-            due_s = max(0.0, sent_at + self._gather_s - time.monotonic()) if self._waiting else None
+            due_s = max(0.0, sent_at + self._gather_s - time.monotonic()) if self._waiting or self._given_up else None
             await self._receive(due_s)
 
     def _send(self, *, hold: bool) -> None:
         batch = [(key, self._open[key][0]) for key in self._waiting if key in self._open]
-        self._waiting = []
-        task = asyncio.create_task(_call(self._exchange, pack_requests(batch) if batch else b"", self._hold_s if hold else 0.0))
+        given_up, self._waiting, self._given_up = self._given_up, [], []
+        payload = pack_requests(batch, given_up) if batch or given_up else b""
+        task = asyncio.create_task(_call(self._exchange, payload, self._hold_s if hold and self._open else 0.0))
         self._calls.add(task)
         self.calls += 1
         if hold:

@@ -74,8 +74,6 @@ class StepReport:
     """Mean over the groups: versions between a group's oldest token and the trainer."""
     trainer: Mapping[str, float] = field(default_factory=dict)
     """The trainer's measurements."""
-    evaluation: float | None = None
-    """Solve rate on the held-out tasks, where this step was followed by an evaluation."""
     hacks: HackTotals = field(default_factory=HackTotals)
     """Attempts to cheat in the rollouts that `rollouts` counts."""
     alerts: Sequence[str] = ()
@@ -104,8 +102,6 @@ class StepReport:
         plain["unscored"] = float(sum(self.unscored.values()))
         plain |= {f"skipped.{fate}": float(count) for fate, count in self.skipped.items()}
         plain |= {f"trainer.{name}": float(value) for name, value in self.trainer.items() if name != "version"}
-        if self.evaluation is not None:
-            plain["evaluation.solve_rate"] = self.evaluation
         plain |= {f"hack.{name}": float(count) for name, count in self.hacks.families.items()}
         plain |= {
             "hack.attempts": float(self.hacks.attempts),

@@ -28,6 +28,8 @@ class RolloutResult:
     newest_version: int = 0
     trajectories: bytes = b""
     """Packed; empty for a rollout that is not trained on."""
+    trainable: bool = True
+    """False for a training rollout with a reward that takes no part: it was masked, or nothing was sampled."""
     summary: RolloutSummary | None = None
     """The rollout's rows of the index; None where it never began."""
     fatal: BaseException | None = field(default=None)

@@ -29,13 +29,13 @@ class ScheduleConfig(BaseModel):
     groups_per_step: int = Field(default=16, ge=1)
     """Groups with signal in one training batch."""
     max_in_flight_groups: int = Field(default=0, ge=0)
-    """Groups started and not yet trained on; 0: twice `groups_per_step`, which lets the next step's rollouts run while
-    one trains."""
+    """Groups started and not yet trained on, at least `groups_per_step`; 0: twice `groups_per_step`, which lets the next step's
+    rollouts run while one trains, or just `groups_per_step` where that is not wanted (`pipelined`)."""
     max_groups_per_step: int = Field(default=0, ge=0)
     """Complete groups looked at before a batch goes out with fewer than `groups_per_step`; 0: four times
     `groups_per_step`."""
     pipelined: bool = True
-    """Start rollouts of the next step while one trains. False: strictly on policy, and slower."""
+    """Start rollouts of the next step while one trains. False: strictly on policy, and slower; groups of older weights are dropped."""
     max_attempts: int = Field(default=3, ge=1)
     """Tries of one rollout that infrastructure failures end, before it is masked."""
     max_task_failures: int = Field(default=2, ge=1)
@@ -55,12 +55,21 @@ class ScheduleConfig(BaseModel):
     def _comparable(self) -> ScheduleConfig:
         if self.drop_uninformative and self.group_size < 2:
             raise ValueError("group_size must be at least 2 where drop_uninformative is true: one reward has nothing to differ from.")
+        if 0 < self.max_in_flight_groups < self.groups_per_step:
+            raise ValueError(
+                f"max_in_flight_groups is {self.max_in_flight_groups}, but a step needs groups_per_step = {self.groups_per_step} at once."
+            )
         return self
 
     @property
     def open_limit(self) -> int:
         """`max_in_flight_groups`, resolved."""
-        return self.max_in_flight_groups or 2 * self.groups_per_step
+        return self.max_in_flight_groups or (2 if self.pipelined else 1) * self.groups_per_step
+
+    @property
+    def staleness_limit(self) -> int:
+        """Versions that a group may be behind; unlimited ones are kept by `stale`."""
+        return self.max_staleness if self.pipelined else 0
 
     @property
     def look_limit(self) -> int:
@@ -97,6 +106,8 @@ class Outcome:
     oldest_version: int = 0
     newest_version: int = 0
     where: str = ""
+    trainable: bool = True
+    """A reward that takes no part in training masks its member."""
     lost: bool = False
     """Its process died with others in flight: a failed try, but no sign that nothing can be judged."""
 

@@ -58,9 +58,8 @@ class Scheduler:
     def _open_group(self) -> bool:
         state = self._state
         unused = sum(1 for group in state.groups.values() if not group.evaluation and not group.abandoned)
-        if not self._config.pipelined:
-            unused += state.training
-        if state.draining or unused >= self._config.open_limit:
+        waits = state.training > 0 and not self._config.pipelined
+        if state.draining or waits or unused >= self._config.open_limit:
             return False
         task_id = self._order.pick()
         if task_id is None:
@@ -114,18 +113,24 @@ class Scheduler:
         group_id, index = place
         group = self._state.groups[group_id]
         member = group.members[index]
-        fate = self._settle(group, member, outcome)
+        bound = self._state.suspects.pop(outcome.rollout_id, None)
+        fate = self._settle(group, member, outcome, lost_weights=bound is not None and outcome.newest_version > bound)
         if fate == "retried":
             self._state.queue.insert(0, (group_id, index))
             return Settled("retried")
         return Settled(fate, self._close(group_id, group) if group.complete else None)
 
-    def _settle(self, group: Group, member: Member, outcome: Outcome) -> Literal["kept", "retried", "masked", "dropped"]:
-        if outcome.status == "scored" and outcome.reward is not None:
-            member.state, member.reward = "done", outcome.reward
-            member.oldest, member.newest = outcome.oldest_version, outcome.newest_version
+    def _settle(
+        self, group: Group, member: Member, outcome: Outcome, *, lost_weights: bool
+    ) -> Literal["kept", "retried", "masked", "dropped"]:
+        if outcome.status == "scored" and outcome.reward is not None and not lost_weights:
             self._state.unscored_streak = 0
             self._state.ever_scored = True
+            if not outcome.trainable and not group.evaluation:
+                member.state = "masked"
+                return "dropped" if group.abandoned else "masked"
+            member.state, member.reward = "done", outcome.reward
+            member.oldest, member.newest = outcome.oldest_version, outcome.newest_version
             return "dropped" if group.abandoned else "kept"
         if outcome.status == "unscored":
             self._state.unscored_streak += not outcome.lost
@@ -168,7 +173,8 @@ class Scheduler:
         return group.report(group_id, fate)
 
     def _stale(self, group: Group) -> bool:
-        return self._config.stale == "drop" and self._state.version - group.oldest > self._config.max_staleness
+        drop = self._config.stale == "drop" or not self._config.pipelined
+        return drop and self._state.version - group.oldest > self._config.staleness_limit
 
     # -- batches -------------------------------------------------------------------------------------------------
 
@@ -193,24 +199,26 @@ class Scheduler:
         self._state.version, self._state.training = version, 0
         return self._state.drop_ready("stale", self._stale)
 
-    def roll_back(self, version: int, step: int) -> tuple[GroupReport, ...]:
+    def roll_back(self, version: int, step: int) -> tuple[str, ...]:
         """The policy lost everything after `version`: what newer weights sampled is dropped or sampled again.
 
-        Assignments in flight are not touched; their outcomes will come. An evaluation of lost weights is given up; begin
-        it again.
+        Returns the rollouts that are not trained on. Assignments in flight go on; those that turn out to have tokens of lost weights
+        are sampled again. An evaluation of lost weights is given up; begin it again.
         """
         state = self._state
         if state.evaluation is not None and state.evaluation.version > version:
             self._state.abandon(lambda group: group.evaluation)
             state.evaluation = None
         state.version, state.step, state.training, state.draining = version, step, 0, False
-        dropped = self._state.drop_ready("stale", lambda group: group.newest > version)
+        dropped = [rollout for group in self._state.drop_ready("stale", lambda group: group.newest > version) for rollout in group.rollouts]
+        state.suspects |= {rollout_id: min(version, state.suspects.get(rollout_id, version)) for rollout_id in state.running}
         for group_id, group in state.groups.items():
             for index, member in enumerate(group.members):
                 if member.state == "done" and member.newest > version and group_id not in state.ready:
+                    dropped.append(member.rollout_id)
                     member.state, member.reward, member.attempt = "waiting", None, member.attempt + 1
                     state.queue.append((group_id, index))
-        return dropped
+        return tuple(dropped)
 
     # -- evaluation and the end ----------------------------------------------------------------------------------
 

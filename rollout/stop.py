@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 
 from podgym.errors import PodgymError
+from podgym.rollout.checkpoints import sweep_unfinished
 from podgym.rollout.driver import reap, sweep_run
 from podgym.rollout.job import load_job
 from podgym.rollout.watchdog import ProcessId
@@ -58,6 +59,7 @@ def stop_run(run: RunDir, *, timeout_s: float = 60.0, second_s: float = 10.0) ->
         signalled = True
         killed += _end_driver(state.pid, state.pid_started, timeout_s, second_s)
     killed += sweep_run(run.state() or state)
+    sweep_unfinished(run)
     sandboxes = asyncio.run(reap(load_job(run.job_path), run.id))
     after = run.state() or state
     if after.status == "running":

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from podgym.policy import Policy, Sample, SampleRequest, TokenIds
+from podgym.policy import Interruptible, Policy, PolicyUnavailable, Sample, SampleRequest, TokenIds
 from podgym.rollout.dialects.contract import Conversation, Dialect
 from podgym.rollout.lifetime import bounded
 from podgym.rollout.limits import RolloutLimits
@@ -42,6 +42,7 @@ class Turns:
         self._created, self._trace, self._seed = created, trace, seed
         self._sequence = TokenSequence()
         self._deadline = 0.0
+        self._outages_before = 0
         self._invalid = 0
         self.count = 0
         """Turns that were sampled and acted on."""
@@ -61,6 +62,7 @@ class Turns:
         self._trace.append(Prompt(at_s=time.time(), tokens=len(opening.tokens), text=opening.text), tokens=opening.tokens)
         tools = Toolset(sandbox, shell=shell)
         self._deadline = time.monotonic() + self._limits.rollout_s
+        self._outages_before = self._outages
         while True:
             turn = await self._sample()
             if isinstance(turn, str):
@@ -80,7 +82,7 @@ class Turns:
             if room < 1:
                 return "max_tokens"
             if left <= 0:
-                return "max_seconds"
+                return self._out_of_time()
             if len(tokens) >= limits.turn_tokens:
                 return tokens, False
             request = SampleRequest(
@@ -101,7 +103,7 @@ class Turns:
             except TimeoutError:
                 if not clock.expired():
                     raise
-                return "max_seconds"
+                return self._out_of_time()
             self._record(request, sample, seconds=time.monotonic() - started)
             tokens.extend(sample.tokens.tolist())
             if sample.finish_reason == "stop":
@@ -109,13 +111,26 @@ class Turns:
             if sample.finish_reason == "length":
                 return (tokens, False) if len(self._sequence) < limits.tokens else "max_tokens"
 
+    def _out_of_time(self) -> Stop:
+        """Raises `PolicyUnavailable` where the time went by while the policy's process was gone: that is not the agent's doing."""
+        if self._outages > self._outages_before:
+            raise PolicyUnavailable(
+                "The rollout's time ran out after the policy's process had been gone.",
+                remedy="It is tried again; or raise limits.rollout_s.",
+            )
+        return "max_seconds"
+
+    @property
+    def _outages(self) -> int:
+        return self._policy.outages if isinstance(self._policy, Interruptible) else 0
+
     def _record(self, request: SampleRequest, sample: Sample, *, seconds: float) -> None:
         start = len(self._sequence)
-        self._sequence.append_sample(sample, routes_from=request.routes_from)
+        row_versions = self._sequence.append_sample(sample, routes_from=request.routes_from)
         self.sampled += len(sample.tokens)
         arrays: dict[str, NDArray[np.generic]] = {"tokens": sample.tokens, "logprobs": sample.logprobs, "versions": _versions(sample)}
         if sample.routes is not None:
-            arrays["routes"] = sample.routes
+            arrays |= {"routes": sample.routes, "route_versions": row_versions}
         event = Sampled(
             at_s=time.time(),
             turn=self.count,
@@ -149,7 +164,7 @@ class Turns:
                 return self._observe(conversation, call.tool, results, stop="finished")
             if left <= 0:
                 results.append(ToolResult(ok=False, output="[not run: the rollout's time is over]"))
-                return self._observe(conversation, call.tool, results, stop="max_seconds")
+                return self._observe(conversation, call.tool, results, stop=self._out_of_time())
             results.append(await self._run(call, tools, timeout_s=min(self._limits.command_s, left)))
             if index + 1 < len(calls):
                 self._returned(call.tool, results[-1], _NO_TOKENS)
@@ -164,7 +179,7 @@ class Turns:
         if stop is None and self.count + 1 >= self._limits.turns:
             stop = "max_turns"
         if stop is None and time.monotonic() >= self._deadline:
-            stop = "max_seconds"
+            stop = self._out_of_time()
         tokens = _NO_TOKENS
         if stop is None:
             tokens = conversation.observation(results)

@@ -18,8 +18,8 @@ Answer = Sample | BaseException
 """What one request led to."""
 
 
-def pack_requests(requests: Sequence[tuple[int, SampleRequest]]) -> bytes:
-    """Requests under keys of the sender's choice."""
+def pack_requests(requests: Sequence[tuple[int, SampleRequest]], given_up: Sequence[int] = ()) -> bytes:
+    """Requests under keys of the sender's choice, and the keys of earlier ones whose answer nobody waits for any more."""
     rows = [
         (
             key,
@@ -34,12 +34,13 @@ def pack_requests(requests: Sequence[tuple[int, SampleRequest]]) -> bytes:
         )
         for key, item in requests
     ]
-    return pickle.dumps(rows, protocol=5)
+    return pickle.dumps((rows, list(given_up)), protocol=5)
 
 
-def unpack_requests(payload: bytes) -> list[tuple[int, SampleRequest]]:
+def unpack_requests(payload: bytes) -> tuple[list[tuple[int, SampleRequest]], list[int]]:
     """Inverse of `pack_requests`."""
-    return [
+    rows, given_up = pickle.loads(payload)
+    requests = [
         (
             key,
             SampleRequest(
@@ -53,8 +54,9 @@ def unpack_requests(payload: bytes) -> list[tuple[int, SampleRequest]]:
                 task_id=task_id,
             ),
         )
-        for key, rollout_id, tokens, max_tokens, temperature, stop, routes_from, seed, task_id in pickle.loads(payload)
+        for key, rollout_id, tokens, max_tokens, temperature, stop, routes_from, seed, task_id in rows
     ]
+    return requests, given_up
 
 
 def pack_answers(answers: Sequence[tuple[int, Answer]]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 import zlib
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ class WorkerHost:
         self._sources, self._provider, self._policy, self._dialect = sources, provider, policy, dialect
         self._gather_s = gather_s
         self._slots = asyncio.Semaphore(concurrency)
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[RolloutResult]] = {}
         self._results: list[RolloutResult] = []
         self._ended = asyncio.Event()
 
@@ -61,7 +62,8 @@ class WorkerHost:
         """Start `assignments`; return what has ended, waiting at most `hold_s` for the first."""
         arrived = time.monotonic()
         for assignment in assignments:
-            self._running[assignment.rollout_id] = asyncio.create_task(self._play(assignment))
+            task = self._running[assignment.rollout_id] = asyncio.create_task(self._play(assignment))
+            task.add_done_callback(functools.partial(self._done, assignment.rollout_id))
         if hold_s > 0:
             if not self._results:
                 with contextlib.suppress(TimeoutError):
@@ -88,19 +90,17 @@ class WorkerHost:
         await self._policy.close()
         await self._provider.close()
 
-    async def _play(self, assignment: Assignment) -> None:
-        result = RolloutResult(assignment.rollout_id, "cancelled")
-        try:
-            async with self._slots:
-                result = await self._attempt(assignment)
-        except asyncio.CancelledError:
-            pass  # asked for by `cancel` or `close`; the result says so
-        except Exception as error:  # noqa: BLE001 - the driver raises it
-            result = RolloutResult(assignment.rollout_id, "cancelled", fatal=error)
-        finally:
-            self._running.pop(assignment.rollout_id, None)
-            self._results.append(result)
-            self._ended.set()
+    def _done(self, rollout_id: str, task: asyncio.Task[RolloutResult]) -> None:
+        """Its result, whatever became of it: a task that is cancelled before it begins has run nothing that could tell."""
+        error = None if task.cancelled() else task.exception()
+        ended = task.cancelled() or error is not None
+        self._running.pop(rollout_id, None)
+        self._results.append(RolloutResult(rollout_id, "cancelled", fatal=error) if ended else task.result())
+        self._ended.set()
+
+    async def _play(self, assignment: Assignment) -> RolloutResult:
+        async with self._slots:
+            return await self._attempt(assignment)
 
     async def _attempt(self, assignment: Assignment) -> RolloutResult:
         source = self._sources[assignment.split]
@@ -140,12 +140,13 @@ class WorkerHost:
     def _ended_as(self, assignment: Assignment, trace: Trace, ended: AttemptResult) -> RolloutResult:
         verdict = ended.verdict
         packed, oldest, newest = b"", 0, 0
-        if assignment.step is not None and verdict.status == "scored" and not ended.masked:
-            parts = trajectories(trace)
+        trainable = True
+        if assignment.step is not None and verdict.status == "scored":
+            parts = [] if ended.masked else trajectories(trace)
             sampled = [part.versions[part.loss_mask] for part in parts if part.loss_mask.any()]
-            oldest = int(min((versions.min() for versions in sampled), default=0))
-            newest = int(max((versions.max() for versions in sampled), default=0))
-            packed = pack_trajectories(parts)
+            if trainable := bool(sampled):
+                oldest, newest = int(min(versions.min() for versions in sampled)), int(max(versions.max() for versions in sampled))
+                packed = pack_trajectories(parts)
         return RolloutResult(
             assignment.rollout_id,
             verdict.status,
@@ -156,6 +157,7 @@ class WorkerHost:
             oldest_version=oldest,
             newest_version=newest,
             trajectories=packed,
+            trainable=trainable,
             summary=summarise(trace),
         )
 

@@ -78,7 +78,7 @@ class Sampled(BaseEvent):
 
     Arrays: `tokens` int32 [n] and `logprobs` float32 [n] of what was sampled, `versions` int32 [n] (weight version of each
     token), and where the policy records them `routes` uint8/uint16 [rows, layers, top_k], whose first row belongs to
-    position `routes_from` of the rollout's whole token sequence.
+    position `routes_from` of the rollout's whole token sequence, and `route_versions` int32 [rows], the weights that read them.
     """
 
     kind: Literal["sampled"] = "sampled"

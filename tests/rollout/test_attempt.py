@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from podgym.policy import PolicyError, PolicyUnavailable, RoutesError, Sample, VersionSpan
+from podgym.policy import PolicyError, PolicyUnavailable, Sample, VersionSpan
 from podgym.policy.tokenizer import ByteTokenizer
 from podgym.rollout.attempt import AttemptLost, run_attempt
 from podgym.rollout.dialects import CompactDialect
@@ -159,6 +159,54 @@ async def test_tokens_are_those_that_the_engine_saw(play, part):
     ]
     assert (trajectory.reward, trajectory.temperature, trajectory.turns) == (1.0, 0.7, len(sampled) if part else 5)
     assert all(request.rollout_id == "r1" and request.seed == 11 and request.stop == (END,) for request in play.policy.requests)
+
+
+class Flickering(PlayingPolicy):
+    """Its engine was gone for a while during the second turn, and the tool or the sample after that takes too long."""
+
+    outages = 0
+
+    async def sample(self, request):
+        if len(self.requests) == 1:
+            self.outages += 1
+            await asyncio.sleep(0.5)
+        return await super().sample(request)
+
+
+@pytest.mark.parametrize(("policy", "rollout_s", "fair"), [(Flickering, 0.4, False), (PlayingPolicy, 0.4, True)])
+async def test_time_that_ran_out_while_the_policy_was_gone_is_not_the_agent_s(play, monkeypatch, policy, rollout_s, fair):
+    monkeypatch.setattr(f"{__name__}.PlayingPolicy", policy)
+    turns = ("bash true", None if fair else "bash true", "finish")
+    if fair:
+        assert (await play(turns, limits=RolloutLimits(rollout_s=rollout_s))).stop == "max_seconds"
+    else:
+        with pytest.raises(AttemptLost, match="ran out after the policy's process had been gone"):
+            await play(turns, limits=RolloutLimits(rollout_s=rollout_s))
+        assert "verified" not in play.kinds()
+
+
+async def test_routes_that_cannot_be_true_lose_the_attempt_and_are_never_trained_on(play, monkeypatch):
+    class Broken(PlayingPolicy):
+        async def sample(self, request):
+            sample = await super().sample(request)
+            return Sample(sample.tokens, sample.logprobs, sample.finish_reason, sample.versions, np.zeros_like(sample.routes))
+
+    monkeypatch.setattr(f"{__name__}.PlayingPolicy", Broken)
+    with pytest.raises(AttemptLost, match="Every recorded expert is 0"):
+        await play()
+    result = await play(last=True)
+    assert (result.verdict.status, result.verdict.reason, result.masked) == ("unscored", "transport", "transport")
+
+
+async def test_each_route_row_carries_the_version_that_read_it(play):
+    await play(("bash true", "finish"))
+    records = [record for record in play.trace if isinstance(record.event, Sampled)]
+    for record in records:
+        versions, rows = record.arrays["versions"], record.arrays["route_versions"]
+        before = record.event.start - record.event.routes_from
+        assert len(rows) == len(record.arrays["routes"]) == before + len(versions) - 1
+        assert rows[: before - 1].tolist() == [versions[0]] * (before - 1), "what came before this turn was read for its first token"
+        assert rows[before - 1 :].tolist() == versions.tolist()
 
 
 async def test_a_policy_without_routes(play):
@@ -466,7 +514,7 @@ async def test_a_sandbox_that_does_not_close_is_logged(play, caplog):
         ({"logprobs": np.zeros(1, np.float32)}, PolicyError),
         ({"versions": (VersionSpan(0, 3, 1),)}, PolicyError),
         ({"versions": (VersionSpan(0, 3, 1), VersionSpan(4, 12, 1))}, PolicyError),
-        ({"routes": np.ones((5, 1, 2), np.uint8)}, RoutesError),
+        ({"routes": np.ones((5, 1, 2), np.uint8)}, AttemptLost),
     ],
 )
 async def test_samples_that_do_not_hold_together(play, plain_provider, changes, error):
@@ -488,7 +536,7 @@ async def test_samples_that_do_not_hold_together(play, plain_provider, changes, 
             created=Created(rollout_id="r1", run_id="run", group_id="g1", task_id="calc", environment="calc"),
             trace=trace,
         )
-    assert [record.event.kind for record in trace][-2:] == ["masked", "closed"]
+    assert [record.event.kind for record in trace][-2:] == ["retried" if error is AttemptLost else "masked", "closed"]
 
 
 async def test_a_trace_that_is_created_already_is_continued(play, calc_environment, make_calc_task):

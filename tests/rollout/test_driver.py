@@ -353,6 +353,42 @@ def test_a_killed_policy_starts_again_from_the_last_weights(store: RunStore):
     assert "starts again from version 2; 2 steps of training are repeated" in only_run(store).log_path.read_text()
 
 
+def test_a_policy_that_dies_at_the_same_place_again_and_again_ends_the_run(store: RunStore):
+    options = {"die_at": 2, "die_again": True}
+    config = job(policy={"kind": "podgym_rollout_kit:Learning", "options": options}, train=TRAIN, run={"checkpoint_every_steps": 1})
+    with pytest.raises(RunFailed, match=r"The policy's process died \d times and nothing came of it"):
+        run_job(config, store)
+    assert only_run(store).summary()["steps"] == 1
+
+
+def test_workers_that_die_while_they_start_are_started_again(store: RunStore, tmp_path: Path):
+    options = {"count": str(tmp_path / "count"), "times": 2}
+    config = job(
+        policy={"kind": "scripted", "options": {"script": "podgym_rollout_kit:right"}},
+        sandbox={"provider": "podgym_rollout_kit:DyingProvider", "options": options},
+    )
+    summary = run_job(config, store)
+    assert (summary.status, summary.solve_rate, summary.unscored) == ("finished", 1.0, 0)
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def test_a_stop_in_the_middle_of_a_step_keeps_the_weights_before_it(store: RunStore, monkeypatch: pytest.MonkeyPatch):
+    """The update goes on in its own process meanwhile, so neither its weights nor its step may count."""
+    monkeypatch.setattr("podgym.rollout.loop.STOP_TRAINING_S", 0.2)
+    config = job(
+        policy={"kind": "podgym_rollout_kit:Learning", "options": {"train_s": 3.0}},
+        train={**TRAIN, "pipelined": False},
+        run={"checkpoint_every_steps": 1},
+    )
+    timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
+    summary = run_job(config, store, on_step=lambda report: timer.start() if report.step == 1 else None)
+    assert summary.status == "stopped"
+    run = only_run(store)
+    assert [path.name for path in run.checkpoints_path.iterdir()] == ["step-000001"]
+    resumed = run_job(config, store, resume=run)
+    assert (resumed.status, resumed.steps) == ("finished", 3)
+
+
 def test_a_policy_killed_while_it_samples(store: RunStore):
     config = job(
         policy={"kind": "podgym_rollout_kit:Learning", "options": {"delay_s": 0.2}}, train=TRAIN, run={"checkpoint_every_steps": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ class Echo:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.given_up: list[str] = []
         self.release = asyncio.Event()
         self.closed = False
 
@@ -35,7 +37,11 @@ class Echo:
         if request.rollout_id == "bad":
             raise PolicyError("No tokens for that.", remedy="Ask otherwise.")
         if request.rollout_id.startswith("stuck"):
-            await self.release.wait()
+            try:
+                await self.release.wait()
+            except asyncio.CancelledError:
+                self.given_up.append(request.rollout_id)
+                raise
         n = len(request.tokens)
         return Sample(request.tokens + 1, np.full(n, -0.25, dtype=np.float32), "stop", (VersionSpan(0, n, 7),))
 
@@ -61,8 +67,8 @@ def trajectory() -> Trajectory:
 
 def test_requests_and_answers_survive_packing():
     asked = request("a", temperature=0.5, stop=(1, 2), routes_from=9, seed=4, task_id="t")
-    ((key, back),) = unpack_requests(pack_requests([(5, asked)]))
-    assert key == 5
+    ((key, back),), given_up = unpack_requests(pack_requests([(5, asked)], [2, 3]))
+    assert (key, given_up) == (5, [2, 3])
     assert back.tokens.tolist() == [0, 1, 2]
     assert (back.temperature, back.stop, back.routes_from, back.seed, back.task_id) == (0.5, (1, 2), 9, 4, "t")
     routes = np.arange(12, dtype=np.uint16).reshape(3, 2, 2)
@@ -122,6 +128,56 @@ async def test_a_new_request_does_not_wait_for_the_open_poll():
     assert policy.closed
 
 
+async def test_what_nobody_waits_for_any_more_is_given_up_where_it_is_sampled():
+    policy = Echo()
+    host = PolicyHost(policy, gather_s=0.001)
+    client = BatchingPolicy(lambda payload, hold_s: host.exchange("c", payload, hold_s), gather_s=0.001, hold_s=30)
+    gone, kept = (asyncio.create_task(client.sample(request(name))) for name in ("stuck-gone", "stuck-kept"))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    await asyncio.sleep(0.1)
+    assert policy.given_up == ["stuck-gone"]
+    policy.release.set()
+    assert isinstance(await asyncio.wait_for(kept, 2), Sample)
+    await client.close()
+    await host.close()
+
+
+async def test_a_client_that_stays_away_is_forgotten_with_what_it_asked(monkeypatch: pytest.MonkeyPatch):
+    policy = Echo()
+    host = PolicyHost(policy, gather_s=0.001)
+    assert await host.exchange("dead", pack_requests([(0, request("stuck")), (1, request("quick"))]), 0.0) == b""
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr("podgym.rollout.policyhost.AWAY_S", 0.0)
+    assert await host.exchange("living", pack_requests([(0, request("mine"))]), 5.0) != b""
+    await asyncio.sleep(0.01)
+    assert policy.given_up == ["stuck"]
+    assert await host.exchange("dead", b"", 0.0) == b"", "and its answers are gone too"
+    await host.close()
+
+
+async def test_a_checkpoint_waits_until_an_update_is_whole(tmp_path: Path):
+    learner = Learning()
+    begun, go = threading.Event(), threading.Event()
+
+    def train(groups: list[list[Trajectory]]) -> dict[str, float]:
+        begun.set()
+        assert go.wait(5)
+        learner.version += 1
+        return {}
+
+    learner.train = train  # type: ignore[method-assign]
+    host = PolicyHost(Echo(), learner)
+    training = asyncio.create_task(host.train(pickle.dumps([])))
+    await asyncio.to_thread(begun.wait, 5)
+    saving = asyncio.create_task(host.save(str(tmp_path / "c")))
+    await asyncio.sleep(0.05)
+    assert not (tmp_path / "c").exists()
+    go.set()
+    assert (await training)["version"] == await saving == 4
+    await host.close()
+
+
 async def test_what_a_dead_policy_has_not_answered_is_asked_again_of_the_next():
     asked: list[bytes] = []
 
@@ -135,6 +191,7 @@ async def test_what_a_dead_policy_has_not_answered_is_asked_again_of_the_next():
     late = asyncio.create_task(client.sample(request("late")))
     await asyncio.sleep(0.05)
     assert not any(task.done() for task in (*waiting, late))
+    assert client.outages == 1
     host = PolicyHost(Echo(), gather_s=0.001)
     await client.connect(lambda payload, hold_s: host.exchange("c", payload, hold_s))
     assert all(isinstance(sample, Sample) for sample in await asyncio.gather(*waiting, late))

@@ -141,13 +141,52 @@ def test_stale_groups_are_kept_where_the_job_says_so():
 
 
 def test_on_policy_scheduling_starts_nothing_while_training():
-    scheduler = make(pipelined=False, max_in_flight_groups=2)
-    for item in scheduler.next_assignments(100):
+    scheduler = make(pipelined=False)
+    wave = scheduler.next_assignments(100)
+    assert len(wave) == 4, "no more groups than one step trains on"
+    for item in wave:
         score(scheduler, item, float(item.index))
     scheduler.take_batch()
     assert scheduler.next_assignments(100) == []
     scheduler.trained(1)
     assert len(scheduler.next_assignments(100)) == 4
+
+
+def test_on_policy_scheduling_drops_what_older_weights_sampled():
+    scheduler = make(pipelined=False, max_groups_per_step=2, stale="keep")
+    first = scheduler.next_assignments(100)
+    for item in first[:2]:
+        score(scheduler, item, float(item.index))
+    flat = first[2:]
+    for _ in range(2):
+        for item in flat[:2]:
+            score(scheduler, item, 0.0)
+        flat = scheduler.next_assignments(100)
+        if scheduler.batch_ready():
+            break
+    scheduler.take_batch()
+    assert scheduler.next_assignments(100) == [], "nothing begins while it trains"
+    scheduler.trained(1)
+    settled = [score(scheduler, item, float(item.index), version=0) for item in flat]
+    assert settled[-1].group is not None
+    assert settled[-1].group.fate == "stale"
+
+
+def test_fewer_groups_in_flight_than_a_step_needs_are_refused():
+    with pytest.raises(ValueError, match="max_in_flight_groups is 1, but a step needs groups_per_step = 2"):
+        ScheduleConfig(groups_per_step=2, max_in_flight_groups=1)
+
+
+def test_a_reward_that_takes_no_part_in_training_masks_its_member():
+    scheduler = make(group_size=3, groups_per_step=1)
+    first, second, third = scheduler.next_assignments(3)
+    scheduler.trained(9)
+    settled = scheduler.finished(Outcome(first.rollout_id, "scored", reward=1.0, trainable=False))
+    assert settled.fate == "masked"
+    score(scheduler, second, 0.0, version=9)
+    settled = score(scheduler, third, 0.0, version=9)
+    assert settled.group is not None
+    assert (settled.group.fate, settled.group.rewards) == ("uninformative", (0.0, 0.0)), "its reward is no signal, its version no age"
 
 
 def test_an_evaluation_goes_first_and_holds_batches_back():
@@ -218,10 +257,15 @@ def test_rolling_back_samples_again_what_lost_weights_made():
         score(scheduler, item, float(item.index), version=3)
     score(scheduler, wave[4], 1.0, version=3)
     dropped = scheduler.roll_back(2, step=2)
-    assert [group.group_id for group in dropped] == ["g000001"]
+    assert dropped == (wave[2].rollout_id, wave[3].rollout_id, wave[4].rollout_id)
     assert (scheduler.version, scheduler.step) == (2, 2)
     again = scheduler.next_assignments(1)[0]
     assert again.rollout_id == "g000002-0-try1"
+    scheduler = Scheduler.restore(TASKS, ScheduleConfig(group_size=2, groups_per_step=2, max_in_flight_groups=8), scheduler.snapshot())
+    assert score(scheduler, wave[5], 0.0, version=3).fate == "retried", "it was in flight and has tokens of lost weights"
+    assert score(scheduler, wave[6], 0.0, version=2).fate == "kept"
+    scheduler.trained(3)
+    assert score(scheduler, again, 1.0, version=3).fate == "kept", "version 3 is now another one"
 
 
 def test_rolling_back_gives_up_an_evaluation_of_lost_weights():

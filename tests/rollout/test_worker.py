@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayTaskError
 
 from podgym.errors import PodgymError
 from podgym.policy import PolicyUnavailable
@@ -119,6 +119,34 @@ async def test_cancelled_rollouts_still_end_and_waiting_ones_never_begin(run: Ru
     assert (last.rollout_id, last.status) == ("kept", "cancelled")
 
 
+async def test_a_rollout_that_is_cancelled_before_it_begins_has_a_result_too(run: RunDir):
+    host = worker(job(), run)
+    await host.start(None)
+    await host.exchange([assign("early")], 0.0)
+    await host.cancel(["early"])
+    (found,) = await results(host, 1)
+    assert (found.rollout_id, found.status, found.fatal) == ("early", "cancelled", None)
+    await host.close()
+
+
+async def test_what_is_masked_or_sampled_nothing_is_not_trainable(run: RunDir):
+    masking = job(
+        policy={"kind": "scripted", "options": {"script": "podgym_rollout_kit:cheat"}},
+        rollout={"hacks": "mask", "limits": {"tokens": 4096}},
+    )
+    silent = job(rollout={"limits": {"tokens": 8}})
+    for config, trainable in ((masking, False), (silent, False), (job(), True)):
+        host = worker(config, run)
+        await host.start(None)
+        await host.exchange([assign(f"a{id(config)}"), assign(f"b{id(config)}", step=None)], 0.0)
+        found = {result.rollout_id[0]: result for result in await results(host, 2)}
+        assert found["a"].status == "scored"
+        assert found["a"].trainable is trainable
+        assert bool(found["a"].trajectories) is trainable
+        assert found["b"].trainable, "an evaluation counts whatever is said of training"
+        await host.close()
+
+
 async def test_a_defect_and_a_full_disk_are_fatal(run: RunDir, monkeypatch: pytest.MonkeyPatch):
     host = worker(job(environment={"type": "podgym_rollout_kit:Guessing", "options": {"defect": True}}), run)
     await host.start(None)
@@ -204,6 +232,10 @@ async def test_what_actors_raise_becomes_typed(caplog: pytest.LogCaptureFixture)
 
     with pytest.raises(ActorLost, match="worker-1 is gone"):
         await answer(raising(ActorDiedError()), "worker-1")
+    with pytest.raises(ActorLost, match="Ray's memory monitor ended it"):
+        await answer(raising(OutOfMemoryError("too much")), "worker-1")
+    with pytest.raises(ActorLost, match="worker-1 is gone"):
+        await answer(raising(NodeDiedError("node")), "worker-1")
     own = JobError("A mistake.", remedy="Correct it.")
     with pytest.raises(JobError, match="A mistake"):
         await answer(raising(RayTaskError("start", "trace", own)), "worker-1")

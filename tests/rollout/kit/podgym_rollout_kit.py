@@ -90,6 +90,17 @@ class NullProvider:
         pass
 
 
+class DyingProvider(NullProvider):
+    """Its process is killed while it starts, as often as `times` says; `count` is the file that remembers."""
+
+    def __init__(self, count: str, times: int) -> None:
+        path = Path(count)
+        deaths = len(path.read_text()) if path.exists() else 0
+        if deaths < times:
+            path.write_text("x" * (deaths + 1))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 class BadTokenizer:
     def encode(self, text: str) -> str:
         return text
@@ -119,13 +130,20 @@ class Learning:
     """A policy that guesses right more often with each version. Its checkpoint is one JSON file."""
 
     def __init__(
-        self, checkpoint: Path | None = None, version: int = 0, delay_s: float = 0.0, train_s: float = 0.0, die_at: int = -1
+        self,
+        checkpoint: Path | None = None,
+        version: int = 0,
+        *,
+        delay_s: float = 0.0,
+        train_s: float = 0.0,
+        die_at: int = -1,
+        die_again: bool = False,
     ) -> None:
         self.version = version
         self.delay_s, self.train_s, self.die_at = delay_s, train_s, die_at
         if checkpoint is not None:
             self.version = int(json.loads((checkpoint / "weights.json").read_text())["version"])
-            self.die_at = -1
+            self.die_at = die_at if die_again else -1
         self.random = random.Random(1)
 
     async def sample(self, request: SampleRequest) -> Sample:
