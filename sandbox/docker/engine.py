@@ -29,10 +29,12 @@ from podgym.sandbox.docker.config import DockerConfig
 from podgym.sandbox.docker.connection import Address, Connection, Refused
 from podgym.sandbox.docker.keeper import END_SIGNAL, KEEPER, KILL_FILE, KILL_SIGNAL, NO_SLEEP
 from podgym.sandbox.errors import ImageError, LostReason, QuotaError, SandboxError, SandboxLost, TransportError
+from podgym.sandbox.owners import left_behind, own_owner
 
 __all__ = ["LABEL", "Engine", "Missing", "engine_error"]
 
 LABEL = "podgym.run"
+OWNER = "podgym.owner"
 T = TypeVar("T")
 
 _CPU_PERIOD_US = 100_000
@@ -150,7 +152,7 @@ class Engine:
                 working_dir=spec.workdir,
                 environment=dict(spec.env),
                 user="0",
-                labels={LABEL: "", **{f"podgym.{key}": value for key, value in spec.labels.items()}},
+                labels={LABEL: "", OWNER: own_owner(), **{f"podgym.{key}": value for key, value in spec.labels.items()}},
                 healthcheck={"test": ["NONE"]},
                 host_config=host,
                 use_config_proxy=False,
@@ -258,6 +260,11 @@ class Engine:
     def labelled(self, run: str) -> list[str]:
         """Ids of all containers of a run, running or not."""
         return [each["Id"] for each in self._api.containers(all=True, filters={"label": f"{LABEL}={run}"})]
+
+    def orphans(self) -> list[str]:
+        """Ids of all containers whose owner was a process of this host that is no more."""
+        owned = self._api.containers(all=True, filters={"label": OWNER})
+        return [each["Id"] for each in owned if left_behind(str((each.get("Labels") or {}).get(OWNER, "")))]
 
     async def close(self) -> None:
         """Release connections and threads, once their calls have ended; idempotent."""

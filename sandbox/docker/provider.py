@@ -1,4 +1,8 @@
-"""Sandboxes as containers of one Docker engine, labelled by run so that a dead driver's can be found and removed."""
+"""Sandboxes as containers of one Docker engine, labelled by run and by owner so that what a dead process left can be found and removed.
+
+A provider begins by removing what dead owners on its host left, so a worker that replaces a killed one cleans up after it. What owners
+on other hosts left goes with their run.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,14 @@ class DockerProvider:
         self._doubtful: set[str] = set()
         """Names of containers whose creation was not answered: they may appear later."""
         self._closed = False
+        self._cleaning: asyncio.Task[None] | None = None
 
     async def create(self, spec: SandboxSpec) -> DockerSandbox:
         """See `SandboxProvider.create`."""
         self._check_open()
+        if self._cleaning is None:
+            self._cleaning = asyncio.create_task(self._remove_orphans())
+            self._keep(self._cleaning)
         image = await self._images.ensure(spec)
         self._check_open()
         creating = asyncio.create_task(self._create(spec, image))
@@ -48,7 +56,7 @@ class DockerProvider:
     async def reap(self, run: str) -> int:
         """Remove every container that carries the run's label; returns how many there were."""
         containers = await self._engine.call(self._engine.labelled, run)
-        await asyncio.gather(*(self._engine.call(self._engine.remove, container) for container in containers))
+        await self._remove(containers)
         return len(containers)
 
     async def close(self) -> None:
@@ -91,6 +99,13 @@ class DockerProvider:
             await sandbox.close()
             raise
         return sandbox
+
+    async def _remove_orphans(self) -> None:
+        with contextlib.suppress(SandboxError):  # theirs to fail at `create`, which asks the same engine
+            await self._remove(await self._engine.call(self._engine.orphans))
+
+    async def _remove(self, containers: list[str]) -> None:
+        await asyncio.gather(*(self._engine.call(self._engine.remove, container) for container in containers))
 
     async def _remove_doubtful(self) -> None:
         for name in list(self._doubtful):

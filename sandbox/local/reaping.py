@@ -13,20 +13,12 @@ from pathlib import Path
 
 from podgym.sandbox.local.config import LocalConfig
 from podgym.sandbox.local.inside.cgroups import sweep_bases
+from podgym.sandbox.owners import start_time
 
-__all__ = ["PREFIX", "clean_up", "provider_name", "reap", "start_time"]
+__all__ = ["PREFIX", "clean_up", "provider_name", "reap"]
 
 PREFIX = "podgym"
 _NAME = re.compile(r"podgym\.(?P<run>[^.]*)\.(?P<pid>\d+)\.(?P<start>\d+)\.[0-9a-f]+")
-
-
-def start_time(pid: int) -> int:
-    """Clock ticks from boot to the start of a process; 0 when it is not alive."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return 0 if stat[0] in (b"Z", b"X") else int(stat[19])
 
 
 def provider_name(run: str) -> str:

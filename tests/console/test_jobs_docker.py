@@ -32,8 +32,8 @@ def until(condition: Callable[[], Any], *, timeout_s: float = 180.0) -> Any:
 
 
 @pytest.fixture
-def containers() -> Iterator[Callable[[str], list[str]]]:
-    """Ids of the containers of a run, whatever state they are in."""
+def containers() -> Iterator[Callable[..., list[str]]]:
+    """Ids of the containers of a run, whatever state they are in; of those, with a second argument, whose owner's name has that in it."""
     docker = pytest.importorskip("docker", reason="the Docker SDK is not installed (extra [docker])")
     try:
         client = docker.from_env(timeout=60)
@@ -41,12 +41,19 @@ def containers() -> Iterator[Callable[[str], list[str]]]:
     except docker.errors.DockerException as error:
         pytest.skip(f"no Docker engine with {IMAGE}: {error}")
     # The high-level list inspects each, and fails where one goes away meanwhile.
-    yield lambda run_id: [one["Id"] for one in client.api.containers(all=True, filters={"label": f"podgym.run={run_id}"})]
+
+    def found(run_id: str, owner: str = "") -> list[str]:
+        listed = client.api.containers(all=True, filters={"label": f"podgym.run={run_id}"})
+        return [one["Id"] for one in listed if owner in one["Labels"].get("podgym.owner", "")]
+
+    yield found
     client.close()
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "driver killed, then stopped"])
-def test_no_container_outlives_a_stopped_job(cli: Any, write_job: Any, tmp_path: Any, containers: Any, killed: bool):
+@pytest.mark.parametrize(
+    "killed", ["", "driver", "worker-0"], ids=["stopped", "driver killed, then stopped", "worker killed, then stopped"]
+)
+def test_no_container_outlives_a_stopped_job(cli: Any, write_job: Any, tmp_path: Any, containers: Any, killed: str):
     job = write_job(
         tmp_path / "job.toml",
         environment={"type": "podgym_console_kit:Echo", "options": {"image": IMAGE}},
@@ -60,11 +67,19 @@ def test_no_container_outlives_a_stopped_job(cli: Any, write_job: Any, tmp_path:
     try:
         until(lambda: run_facts(run).step >= 1)
         until(lambda: containers(run.id))
-        if killed:
-            state = run.state()
-            assert state is not None and state.pid is not None
+        state = run.state()
+        assert state is not None and state.pid is not None
+        if killed == "driver":
             os.kill(state.pid, signal.SIGKILL)
             until(lambda: run.status() == "crashed")
+        elif killed:
+            victim = state.details["processes"][killed]["pid"]
+            until(lambda: containers(run.id, f"/{victim}/"))
+            os.kill(victim, signal.SIGKILL)
+            until(lambda: run_facts(run).lost)
+            until(lambda: not containers(run.id, f"/{victim}/"))
+            before = run_facts(run).step
+            until(lambda: run_facts(run).step > before)
     finally:
         said = cli("job", "stop", run.id, "--timeout-s", "60")
     assert said.code == 0, said.err

@@ -368,6 +368,24 @@ class TestLeavingNothing:
         assert containers(run) == []
         assert (await kept.run("echo alive", timeout_s=20)).stdout.bytes == b"alive\n"
 
+    async def test_a_provider_begins_by_removing_what_a_dead_owner_left(self, opened, spec, run):
+        living = opened()
+        kept = await living.create(spec)
+        driver = await asyncio.create_subprocess_exec(sys.executable, "-c", DRIVER, spec.model_dump_json(), stdout=asyncio.subprocess.PIPE)
+        assert await asyncio.wait_for(driver.stdout.readline(), 60) == b"ready\n"
+        assert len(containers(run)) == 3
+        driver.send_signal(signal.SIGKILL)
+        await driver.wait()
+        driver._transport.close()
+        successor = opened()
+        sandbox = await successor.create(spec)
+        await successor._cleaning
+        assert len(containers(run)) == 2, "its own and the living one's"
+        for one in (kept, sandbox):
+            assert (await one.run("echo alive", timeout_s=20)).stdout.bytes == b"alive\n"
+        await successor.close()
+        await living.close()
+
 
 DRIVER = """
 import asyncio, sys

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from podgym.sandbox.local.inside import wire
 from podgym.sandbox.local.inside.output import Capture
-from podgym.sandbox.local.reaping import provider_name, start_time
+from podgym.sandbox.local.reaping import provider_name
+from podgym.sandbox.owners import left_behind, own_owner, start_time
 from podgym.sandbox.providers import ProviderError, open_provider
 
 FRAMES = st.lists(st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1), st.binary(max_size=300)), max_size=8)
@@ -70,6 +71,15 @@ def test_provider_names_tell_run_and_owner():
     name = provider_name("a.b/c")
     assert name.startswith(f"podgym.a_b_c.{os.getpid()}.{start_time(os.getpid())}.")
     assert start_time(2**22 + 5) == 0
+
+
+def test_owners_are_told_from_processes_with_their_number():
+    assert not left_behind(own_owner())
+    host, pid, started = own_owner().rsplit("/", 2)
+    assert left_behind(f"{host}/{pid}/{int(started) + 1}")
+    assert left_behind(f"{host}/{2**22 + 5}/7")
+    for unknown in ("", "x", f"{host}/1", f"elsewhere/{pid}/1", f"{host}/-1/x", f"{host}//"):
+        assert not left_behind(unknown), "what cannot be told is left alone"
 
 
 class TestOpening:
