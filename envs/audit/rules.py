@@ -78,7 +78,8 @@ _TASK_RULES = {
     "certificate": "The certificate in the task is of the repository that is there.",
     "provenance": "The task names the digest of that certificate.",
     "gold": "The solution is there, so that it can be searched for.",
-    "hidden-file": "The hidden files are those that the task was validated with.",
+    "hidden-file": "The hidden files, and those that no solution passes, are those that the task was validated with.",
+    "verdicts": "The verdicts that are known beforehand are 0 for no change and 1 for the solution, and no more.",
     "digest": "Image, sandbox and grading data are those that the task was validated with.",
 }
 

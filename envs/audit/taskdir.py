@@ -1,5 +1,5 @@
 """Proves a task directory anew, believing nothing that is written in it: the repository, what else goes into the image, the hidden
-files, the digest.
+files, the digest, the verdicts that are known beforehand.
 
 The archive that goes into the image and the files beside it are audited as the layers that they become. Where nothing is found, the
 repository is unpacked and certified, and the certificate that comes out must be the one that the task names.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from podgym.envs.audit.image import Image, ImageConfig, ImageLayer
 from podgym.envs.audit.imageaudit import ImageFacts, audit_image
+from podgym.envs.audit.known import check_known, gold_digest
 from podgym.envs.audit.layers import DirectoryLayer, LayerError, TarLayer
 from podgym.envs.audit.rules import GIT_RULES, Tally
 from podgym.envs.audit.subject import HiddenContent, Subject
@@ -27,7 +28,7 @@ from podgym.envs.contract import Task
 from podgym.envs.harbor import TaskFiles, read_task
 from podgym.envs.repository import Certificate, CertificateError, RepositoryError, certify
 from podgym.errors import PodgymError
-from podgym.verifiers import GradingPlan
+from podgym.verifiers import GradingPlan, HiddenFile
 
 __all__ = ["BuiltTask", "audit_task_directory", "cuts", "read_built_task"]
 
@@ -56,17 +57,9 @@ def read_built_task(directory: Path, tally: Tally) -> BuiltTask:
     task = read_task(directory)
     files = TaskFiles(directory)
     plan = _plan(task, tally)
-    hidden = []
-    for file in plan.hidden if plan is not None else ():
-        tally.look("hidden-file")
-        try:
-            data = files(file.source)
-        except OSError as error:
-            tally.add("hidden-file", file.source, f"A test file is missing: {error}.", _ANEW)
-            continue
-        if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
-            tally.add("hidden-file", file.source, "A test file was changed after the task was validated.", _ANEW)
-        hidden.append(HiddenContent(file.path, data))
+    hidden = _hidden(plan.hidden, files, tally) if plan is not None else []
+    if plan is not None and plan.decoys is not None:
+        _hidden(plan.decoys.files, files, tally)
     tally.look("gold")
     try:
         gold = files(_GOLD)
@@ -89,6 +82,24 @@ def read_built_task(directory: Path, tally: Tally) -> BuiltTask:
         ours=True,
     )
     return BuiltTask(task, directory, plan, subject)
+
+
+def _hidden(listed: Sequence[HiddenFile], files: TaskFiles, tally: Tally) -> list[HiddenContent]:
+    """The content of test files, as far as it is there; what is not as it was validated is a finding."""
+    found = []
+    for file in listed:
+        tally.look("hidden-file")
+        try:
+            data = files(file.source)
+        except OSError as error:
+            tally.add("hidden-file", file.source, f"A test file is missing: {error}.", _ANEW)
+            continue
+        if not file.sha256:
+            tally.add("hidden-file", file.source, "The grading data does not say what is in this test file.", _ANEW)
+        elif hashlib.sha256(data).hexdigest() != file.sha256:
+            tally.add("hidden-file", file.source, "A test file was changed after the task was validated.", _ANEW)
+        found.append(HiddenContent(file.path, data))
+    return found
 
 
 def audit_task_directory(built: BuiltTask, tally: Tally, scratch: Path) -> ImageFacts | None:
@@ -157,7 +168,7 @@ def _certificate(built: BuiltTask, archive: Path, tally: Tally) -> None:
     if any(finding.rule in GIT_RULES or finding.rule in _SAID for finding in tally.findings):
         return
     try:
-        proven = _prove(built, archive, claimed)
+        proven, solution = _prove(built, archive, claimed, tally)
     except CertificateError as error:
         tally.extend(error.findings)
         return
@@ -173,6 +184,8 @@ def _certificate(built: BuiltTask, archive: Path, tally: Tally) -> None:
     elif proven.digest != built.task.provenance.get("certificate"):
         message = "metadata.podgym.provenance.certificate is not the digest of what was proven."
         tally.add("provenance", "task.toml", message, _ANEW)
+    if solution:
+        check_known(built.task, TaskFiles(built.directory), solution, tally)
 
 
 def _shallow(files: TaskFiles) -> dict[str, tuple[str, ...]]:
@@ -194,7 +207,8 @@ def cuts(certificate: Certificate) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _prove(built: BuiltTask, archive: Path, claimed: Certificate) -> Certificate:
+def _prove(built: BuiltTask, archive: Path, claimed: Certificate, tally: Tally) -> tuple[Certificate, str]:
+    """The certificate of what is in the archive, and the digest of the change that the solution is, empty where it is none."""
     with tempfile.TemporaryDirectory(prefix="podgym-check-") as scratch:
         with tarfile.open(archive) as tar:
             total = 0
@@ -203,9 +217,9 @@ def _prove(built: BuiltTask, archive: Path, claimed: Certificate) -> Certificate
                 if total > _UNPACKED_BYTES or member.issparse():
                     raise LayerError(f"{archive.name} unpacks to more than {_UNPACKED_BYTES} bytes.", remedy=_ANEW)
             tar.extractall(scratch, filter="data")
-        return certify(
-            Path(scratch), built.subject.base, gold_patch=built.subject.gold_patch, submodules=claimed.submodules, shallow=claimed.shallow
-        )
+        subject = built.subject
+        proven = certify(Path(scratch), subject.base, gold_patch=subject.gold_patch, submodules=claimed.submodules, shallow=claimed.shallow)
+        return proven, gold_digest(Path(scratch), subject.base, subject.gold_patch, tally)
 
 
 def _optional(files: Callable[[str], bytes], name: str) -> bytes:

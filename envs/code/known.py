@@ -1,7 +1,8 @@
 """Verdicts that a build has found already: of no change at all, and of the gold fix.
 
 They lie beside the hidden tests and spare the first rollouts of a task a grading each. They count only for the very task
-that they were found for: its digest is in the file.
+that they were found for: its digest is in the file. A file that says anything but 0 for no change, or more than one change's 1, is
+not believed; that the one is the gold fix is what `podgym env check` proves.
 """
 
 from __future__ import annotations
@@ -9,11 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
 from podgym.verifiers import EMPTY_DIGEST, Change, GradingPlan, TestOutcome, Verdict, VerdictCache
 
-__all__ = ["KNOWN", "known_verdicts", "remember"]
+__all__ = ["KNOWN", "known_verdicts", "read_known", "remember"]
 
 KNOWN = "tests/verdicts.json"
 
@@ -42,13 +41,26 @@ def known_verdicts(plan: GradingPlan, *, digest: str, gold: Change, without: Map
     return json.dumps({"task": digest, "verdicts": verdicts}).encode() + b"\n"
 
 
-def remember(data: bytes, cache: VerdictCache, *, digest: str) -> int:
-    """Put the verdicts of a file into `cache`; how many were taken. A file for another task, or a damaged one, gives none."""
+def read_known(data: bytes, *, digest: str) -> dict[str, Verdict]:
+    """Verdicts of a file by the digest of their change; none of a file for another task. Raises `ValueError` for a damaged one."""
     try:
         found = json.loads(data)
-        if not isinstance(found, dict) or found.get("task") != digest or not isinstance(found.get("verdicts"), dict):
-            return 0
-        verdicts = {change: Verdict.model_validate(verdict) for change, verdict in found["verdicts"].items()}
-    except (ValueError, ValidationError, RecursionError):
+    except RecursionError as error:
+        raise ValueError("It is nested too deeply.") from error
+    if not isinstance(found, dict) or not isinstance(verdicts := found.get("verdicts"), dict):
+        raise ValueError("It has no table of verdicts.")
+    if found.get("task") != digest:
+        return {}
+    return {change: Verdict.model_validate(verdict) for change, verdict in verdicts.items()}
+
+
+def remember(data: bytes, cache: VerdictCache, *, digest: str) -> int:
+    """Put the verdicts of a file into `cache`; how many were taken. One that is not to be believed gives none."""
+    try:
+        verdicts = read_known(data, digest=digest)
+    except ValueError:
+        return 0
+    rewards = {change: verdict.reward for change, verdict in verdicts.items()}
+    if rewards.pop(EMPTY_DIGEST, 0.0) != 0.0 or len(rewards) > 1 or any(reward != 1.0 for reward in rewards.values()):
         return 0
     return sum(cache.put(digest, change, verdict) for change, verdict in verdicts.items())

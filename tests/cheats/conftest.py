@@ -159,7 +159,10 @@ def make_task(kind: Kind, out: Path) -> Path:
 def _decoys(kind: Kind, made: Mapping[str, DecoyFile]) -> Decoys:
     changed = [identity for decoy in made.values() for identity in decoy.tests]
     return Decoys(
-        files=tuple(HiddenFile(path=path, source=f"tests/decoys/{path}") for path in made),
+        files=tuple(
+            HiddenFile(path=path, source=f"tests/decoys/{path}", sha256=hashlib.sha256(decoy.data).hexdigest())
+            for path, decoy in made.items()
+        ),
         fails=tuple(changed),
         holds=tuple(identity for identity in (*kind.fail_to_pass, *kind.pass_to_pass) if identity not in changed),
     )

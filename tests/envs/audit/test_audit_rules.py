@@ -116,7 +116,7 @@ BREAKS: dict[str, Callable[[Any], object]] = {
     "prompt-solution": lambda kit: kit.say(instruction=f"Write this:\n\n```\n{GOLD}\n```\n"),
 }
 
-OF_TASKS = {"too-large", "grading", "archive", "certificate", "provenance", "gold", "hidden-file", "digest"}
+OF_TASKS = {"too-large", "grading", "archive", "certificate", "provenance", "gold", "hidden-file", "verdicts", "digest"}
 """Broken by hand in `tests/console/test_cli_check.py`."""
 
 

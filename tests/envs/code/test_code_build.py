@@ -8,13 +8,14 @@ import pytest
 
 from podgym.envs.audit import audit
 from podgym.envs.code import BuildOptions, BuildReport, CodeEnvironment, build_task, read_plan
+from podgym.envs.code.known import remember
 from podgym.envs.contract import Environment
 from podgym.envs.harbor import TaskError, TaskFiles, read_task
 from podgym.envs.repository import certify
 from podgym.sandbox import SandboxProvider, Step
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.traces import Trace
-from podgym.verifiers import BaseTree, Change, GradingPlan, grade
+from podgym.verifiers import EMPTY_DIGEST, BaseTree, Change, GradingPlan, VerdictCache, grade
 
 CALC = "def add(a, b):\n    return a {} b\n\n\ndef double(a):\n    return a * 2\n"
 TESTS = """import unittest
@@ -281,6 +282,65 @@ async def test_an_image_that_cannot_be_made(history, tmp_path: Path, provider) -
     assert (report.stage, report.reason) == ("image", "install_failed") and "no such package" in report.details
     report = await build(history, fix, tmp_path / "out", provider, python="3.99")
     assert (report.stage, report.reason) == ("image", "image") and "3.99" in report.message
+
+
+async def test_an_audit_believes_no_verdict_but_of_nothing_and_of_the_solution(history, tmp_path: Path, provider) -> None:
+    broken_calc(history)
+    report = await build(history, mend_calc(history), tmp_path / "out", provider)
+    directory = Path(report.out)
+    file, patch = directory / "tests/verdicts.json", directory / "solution/gold.patch"
+    true, gold = json.loads(file.read_text()), patch.read_bytes()
+    solved = next(digest for digest, verdict in true["verdicts"].items() if verdict["reward"] == 1.0)
+    paid, free = true["verdicts"][solved], true["verdicts"][EMPTY_DIGEST]
+
+    def rules() -> set[str]:
+        return {finding.rule for finding in audit(directory, local=provider.config).findings}
+
+    for verdicts in (
+        {**true["verdicts"], EMPTY_DIGEST: paid},
+        {**true["verdicts"], solved: free},
+        {**true["verdicts"], Change.of({"calc.py": b"x"}).digest: paid},
+        {EMPTY_DIGEST: free, "0" * 64: paid},
+    ):
+        file.write_text(json.dumps({"task": true["task"], "verdicts": verdicts}))
+        assert rules() == {"verdicts"}
+    file.write_text("{")
+    assert rules() == {"verdicts"}
+    file.unlink()
+    assert rules() == set()
+    file.write_text(json.dumps(true))
+    patch.write_bytes(gold.replace(b"a - b", b"a / b"))
+    assert rules() == {"gold"}
+    patch.write_bytes(gold.replace(b"a + b", b"b + a"))
+    assert rules() == {"verdicts"}
+
+
+async def test_an_audit_misses_files_that_no_solution_passes(history, tmp_path: Path, provider) -> None:
+    broken_calc(history)
+    report = await build(history, mend_calc(history), tmp_path / "out", provider)
+    plan = GradingPlan.model_validate(read_task(Path(report.out)).grading)
+    assert plan.decoys is not None
+    file = Path(report.out) / plan.decoys.files[0].source
+    file.write_text("import unittest\n")
+    assert [finding.rule for finding in audit(Path(report.out), local=provider.config).findings] == ["hidden-file"]
+    file.unlink()
+    assert [finding.rule for finding in audit(Path(report.out), local=provider.config).findings] == ["hidden-file"]
+
+
+@pytest.mark.parametrize("paid", ["nothing", "two changes", "half"])
+async def test_verdicts_that_pay_for_more_than_one_change_are_not_believed(history, tmp_path: Path, provider, paid: str) -> None:
+    broken_calc(history)
+    report = await build(history, mend_calc(history), tmp_path / "out", provider)
+    file = Path(report.out) / "tests/verdicts.json"
+    known = json.loads(file.read_text())
+    solved = next(digest for digest, verdict in known["verdicts"].items() if verdict["reward"] == 1.0)
+    if paid == "half":
+        known["verdicts"][solved] |= {"reward": 0.5, "failure": "failed"}
+    else:
+        known["verdicts"][EMPTY_DIGEST if paid == "nothing" else "0" * 64] = known["verdicts"][solved]
+    cache = VerdictCache()
+    assert remember(json.dumps(known).encode(), cache, digest=known["task"]) == 0
+    assert len(cache) == 0
 
 
 async def test_damaged_verdicts_are_not_believed(history, tmp_path: Path, provider) -> None:
