@@ -135,7 +135,8 @@ class _Trial:
 
     def __init__(self, target: Target, directory: Path, provider: SandboxProvider, concurrency: int) -> None:
         self._target, self._provider = target, provider
-        self._environment = CodeEnvironment(directory)
+        # Nothing is known beforehand here: each verdict of a row has to be found, or the row could not fail.
+        self._environment = CodeEnvironment(directory, cache=False)
         self._address: Address | None = None
         self._fixed: Mapping[str, bytes] = {}
         self.turn = asyncio.Semaphore(concurrency)
