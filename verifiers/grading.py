@@ -30,7 +30,7 @@ from podgym.verifiers.reports import worst
 from podgym.verifiers.testrun import TestCommand, TestReport, run_tests
 from podgym.verifiers.verdict import DroppedChange, Failure, TestOutcome, Verdict
 
-__all__ = ["Decoys", "Files", "GradingPlan", "HiddenFile", "grade", "run_plan"]
+__all__ = ["Decoys", "Files", "GradingPlan", "HiddenFile", "grade", "graded_part", "run_plan"]
 
 Files = Callable[[str], bytes]
 """Content by reference, as `HiddenFile.source` names it; raises `OSError` or `KeyError` for what is not there."""
@@ -127,19 +127,25 @@ async def grade(change: Change, plan: GradingPlan, *, spec: SandboxSpec, provide
     started = time.monotonic()
     if change.refused:
         return _judge(plan, {}, ("refused", change.refused), change=change, dropped=change.dropped, started_s=started)
-    accepted = accept(
-        change,
-        hidden={*(file.path for file in plan.hidden if not file.inline), *plan.removed},
-        protected=plan.protected,
-        editable=plan.editable,
-        import_roots=plan.import_roots,
-        gold_parts=plan.gold_parts,
-    )
+    accepted = graded_part(change, plan)
     outcomes, problem = await _outcomes(plan, spec=spec, provider=provider, files=files, accepted=accepted)
     solved = problem is None and all(outcomes.get(identity) == "passed" for identity in plan.required)
     if solved and plan.decoys is not None:
         problem = await _bent(plan, plan.decoys, spec=spec, provider=provider, files=files, accepted=accepted)
     return _judge(plan, outcomes, problem, change=change, dropped=accepted.dropped, started_s=started)
+
+
+def graded_part(change: Change, plan: GradingPlan) -> Accepted:
+    """What of a change is graded under a plan."""
+    return accept(
+        change,
+        hidden={*(file.path for file in plan.hidden if not file.inline), *plan.removed},
+        spliced=[file.path for file in plan.hidden if file.inline],
+        protected=plan.protected,
+        editable=plan.editable,
+        import_roots=plan.import_roots,
+        gold_parts=plan.gold_parts,
+    )
 
 
 async def _outcomes(
@@ -228,6 +234,10 @@ def _assemble(plan: GradingPlan, files: Files, accepted: Accepted | None, *, hid
     """Paths to remove first, then files to write whole, the hidden ones over the agent's."""
     writes = {path: Write(path, file.data, file.mode) for path, file in accepted.files.items()} if accepted is not None else {}
     removals = dict.fromkeys(accepted.deleted if accepted is not None else ())
+    if accepted is not None:
+        # What is new to the base may stand in the place of a directory of caches or build products, which tar does not replace.
+        base = accepted.base.files if accepted.base is not None else {}
+        removals.update(dict.fromkeys(path for path in writes if path not in base))
     for path, write in writes.items():
         if path.endswith(".rs") and (known := _base_content(accepted, path)) is not None and readable(known):
             writes[path] = Write(path, with_tests_of(write.data, known), write.mode)

@@ -98,6 +98,31 @@ async def test_something_in_the_place_of_the_tests_directory(arena: Arena, kind:
     assert "tests" in {entry.path for entry in verdict.dropped}
 
 
+@pytest.mark.parametrize(
+    ("script", "left_out"),
+    [
+        ("rm pyproject.toml; mkdir pyproject.toml; touch pyproject.toml/x", ["pyproject.toml", "pyproject.toml/x"]),
+        ("rm -r conf; touch conf", ["conf", "conf/setup.cfg"]),
+        ("rm -r pack; touch pack", []),
+    ],
+    ids=["a directory for a file", "a file for a directory", "a file for a directory of caches"],
+)
+async def test_what_cannot_stand_beside_the_base_is_left_out(
+    provider: Any, spec: SandboxSpec, image: Path, script: str, left_out: list[str]
+) -> None:
+    for path in ("pyproject.toml", "conf/setup.cfg", "conf/x.py", "pack/x.py", "pack/__pycache__/x.pyc"):
+        (image / path).parent.mkdir(parents=True, exist_ok=True)
+        (image / path).write_text("")
+    tree = BaseTree.from_directory(image)
+    base = BaseTree({path: file for path, file in tree.files.items() if "__pycache__" not in path}, tree.reader)
+    arena = Arena(provider, spec, base, await provider.create(spec))
+    arena.plant({"calc.py": FIXED})
+    assert (await arena.sandbox.run(script, timeout_s=10)).exit_code == 0
+    verdict = await arena.ours(unittest_plan())
+    assert (verdict.reward, verdict.message) == (1.0, "")
+    assert sorted(entry.path for entry in verdict.dropped) == left_out
+
+
 async def test_links_to_the_outside(arena: Arena) -> None:
     (arena.sandbox.root / "secrets").symlink_to("/etc")
     (arena.sandbox.root / "calc.py").unlink()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podgym.verifiers import BaseTree, Change, GradingPlan, HiddenFile, PlanError, grading, protected, runner_parts
+from podgym.verifiers import BaseTree, Change, ChangedFile, GradingPlan, HiddenFile, PlanError, grading, protected, runner_parts
 from podgym.verifiers.basetree import BaseFile
 from podgym.verifiers.protection import PROTECTED, accept, readable, runner_part, with_tests_of
 
@@ -304,3 +304,13 @@ def test_rust_sources_are_graded_with_the_tests_of_base_or_fix() -> None:
         written(plan, Change.of({}, base=base), {"gold": b"}"})
     unreadable = accept(Change.of({"src/lib.rs": b"fn x() {"}, base=base), hidden=())
     assert "braces do not match" in unreadable.dropped[0].reason
+
+
+@pytest.mark.parametrize("path", ["src/lib.rs/mine.rs", "src"])
+def test_nothing_stands_in_the_way_of_a_file_that_is_written_in_part(path: str) -> None:
+    base = BaseTree({"src/lib.rs": BaseFile(0o100644, "0" * 40, 0)}, lambda _: b"")
+    change = Change(files={path: ChangedFile(0o100644, b"")}, deleted=("src/lib.rs",), base=base)
+    accepted = accept(change, hidden=(), spliced=("src/lib.rs",))
+    assert (accepted.files, accepted.deleted) == ({}, ("src/lib.rs",))
+    assert [entry.path for entry in accepted.dropped] == [path]
+    assert path in accept(change, hidden=()).files

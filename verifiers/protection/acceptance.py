@@ -3,6 +3,9 @@
 Tests, their data, the runner's configuration and the build are the base's (or the hidden tests'), whatever the agent did
 to them: dropping the agent's version is what restores them, because grading starts from the image. A file that the gold
 fix itself touches (`editable`) may be changed, but for the runner's own tables in it, and never a hidden test.
+
+What is left is one tree together with what stays of the base: where a file of the base stays, nothing of the agent's is below it,
+and where files stay in a directory, no file of the agent's takes its place.
 """
 
 from __future__ import annotations
@@ -42,9 +45,10 @@ def accept(
     editable: Collection[str] = (),
     import_roots: Collection[str] = ("", "src", "lib"),
     gold_parts: Mapping[str, str] | None = None,
+    spliced: Collection[str] = (),
 ) -> Accepted:
-    """Split a change. `hidden` are the paths that the grader writes or removes itself, `gold_parts` what `runner_parts` says
-    about the gold fix."""
+    """Split a change. `hidden` are the paths that the grader writes or removes itself, `spliced` those that it writes a part of, and
+    `gold_parts` what `runner_parts` says about the gold fix."""
     rules = _Rules(
         change,
         hidden,
@@ -64,7 +68,22 @@ def accept(
             files[path] = file
         else:
             deleted.append(path)
+    for path, reason in _displaced(files, deleted, change.base, spliced).items():
+        del files[path]
+        dropped.append(DroppedChange(path=path, reason=reason))
     return Accepted(files, tuple(deleted), tuple(dropped), change.base)
+
+
+def _displaced(files: Collection[str], deleted: Collection[str], base: BaseTree | None, spliced: Collection[str]) -> dict[str, str]:
+    """New files that cannot be where a file or a directory of the base stays, with the reason."""
+    known = base.files if base is not None else {}
+    new = [path for path in files if path not in known]
+    if not new:
+        return {}
+    stays = (known.keys() - set(deleted)) | set(spliced)
+    folders = _folders(stays)
+    below = {path: "a file stays in the place of one of its directories" for path in new if reaches(path, stays)}
+    return below | {path: "a directory stays in its place" for path in new if path in folders}
 
 
 class _Rules:
@@ -132,7 +151,7 @@ def _folders(paths: Collection[str]) -> set[str]:
     found: set[str] = set()
     for path in paths:
         end = path.rfind("/")
-        while end > 0:
+        while end > 0 and path[:end] not in found:
             found.add(path[:end])
             end = path.rfind("/", 0, end)
     return found
