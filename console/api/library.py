@@ -69,7 +69,7 @@ class Library:
                 if (path / TOKENIZER_FILE).is_file():
                     try:
                         found = load_tokenizer(path)
-                    except PolicyError:
+                    except (PolicyError, ImportError):  # a tokenizer may need a package that serving pages does not
                         continue
                     self._tokenizers[run.id] = found
                     break

@@ -20,6 +20,7 @@ from podgym.console.cli.output import err, say
 from podgym.console.cli.plugin import app as plugin
 from podgym.console.cli.rollout import app as rollout
 from podgym.console.cli.view import view
+from podgym.console.remedies import explained, missing_package
 from podgym.errors import PodgymError
 
 __all__ = ["app", "main"]
@@ -70,7 +71,12 @@ def run(arguments: list[str]) -> int:
         _mute()
         return 0
     except OSError as error:
-        _explain(str(error), "")
+        _explain(*explained(error))
+        return 1
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        _explain(missing.message, missing.remedy)
         return 1
     return code if isinstance(code, int) else 0
 

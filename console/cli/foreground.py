@@ -10,6 +10,7 @@ from podgym.console.cli.output import err, print_json, print_text, say, shown_pa
 from podgym.console.jobs.drive import drive
 from podgym.console.jobs.steps import outcome_line, step_header, step_line
 from podgym.console.jobs.submission import Submission
+from podgym.rollout.ending import RunStopped
 from podgym.rollout.report import StepReport
 from podgym.traces.store import RunDir
 
@@ -23,7 +24,11 @@ def run_here(submission: Submission, *, as_json: bool) -> int:
         say(f"Run {run.id}, kept in {shown_path(run.path)}.")
 
     with showing_steps() as stepped:
-        summary = drive(submission, on_start=began, on_step=stepped)
+        try:
+            summary = drive(submission, on_start=began, on_step=stepped)
+        except RunStopped as stopped:  # before there was anything to sum up
+            say(str(stopped))
+            return 130
     print_json(summary) if as_json else print_text(outcome_line(summary))
     if summary.status == "stopped":
         say(f"Go on with: podgym job resume {summary.run_id}")

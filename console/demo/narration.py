@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from podgym.rollout.report import RunSummary, StepReport
@@ -93,6 +94,10 @@ class Narration:
             _gap(report.gap_with_replay), _gap(report.gap_without_replay), unscored,
         )  # fmt: skip
         self._console.print("".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, _COLUMNS, strict=True)))
+
+    def stopped(self, why: str) -> None:
+        """Nothing came of it."""
+        self._say(escape(why))
 
     def ended(self, summary: RunSummary, path: Path, total_s: float) -> None:
         """What came of it, and where to look."""

@@ -15,10 +15,10 @@ from rich.console import Console
 from podgym.console.demo.narration import Narration
 from podgym.console.demo.school import teach
 from podgym.console.demo.settings import QUICK, Settings, make_job
-from podgym.console.demo.workshop import DemoError, build_tasks, draw_task_sets
-from podgym.errors import PodgymError
+from podgym.console.demo.workshop import build_tasks, demo_error, draw_task_sets
 from podgym.policy.warmstart import WarmStartConfig
 from podgym.rollout.driver import run_job
+from podgym.rollout.ending import RunStopped
 from podgym.traces.store import RunStore
 
 __all__ = ["run_demo"]
@@ -39,14 +39,18 @@ def run_demo(*, seed: int, directory: Path, quick: bool = False, as_json: bool =
     _prepare(settings, seed=seed, tasks=tasks, checkpoint=checkpoint, narration=narration)
     job = make_job(settings, seed=seed, directory=directory, tasks=tasks, checkpoint=checkpoint)
     narration.training(settings.steps)
-    summary = run_job(job, RunStore(directory), on_step=narration.step)
+    try:
+        summary = run_job(job, RunStore(directory), on_step=narration.step)
+    except RunStopped as stopped:  # before there was anything to sum up
+        narration.stopped(str(stopped))
+        return 130
     run = RunStore(directory).open(summary.run_id)
     total_s = time.monotonic() - began
     run.write_summary({**summary.as_dict(), "total_seconds": round(total_s, 1), "seed": seed})
     narration.ended(summary, run.path, total_s)
     if as_json:
         sys.stdout.write(json.dumps(run.summary(), indent=2) + "\n")
-    return 0 if summary.status == "finished" else 1
+    return {"finished": 0, "stopped": 130}.get(summary.status, 1)
 
 
 def _prepare(settings: Settings, *, seed: int, tasks: Path, checkpoint: Path, narration: Narration) -> None:
@@ -67,7 +71,4 @@ def _prepare(settings: Settings, *, seed: int, tasks: Path, checkpoint: Path, na
     try:
         asyncio.run(both())
     except ExceptionGroup as failures:
-        first = failures.exceptions[0]
-        raise first if isinstance(first, PodgymError) else DemoError(f"The demonstration could not be prepared: {first!r}") from first
-    except OSError as error:
-        raise DemoError(f"{error.strerror}: {error.filename}", remedy="Free disk space, or name another directory.") from error
+        raise demo_error(failures.exceptions[0], "The demonstration could not be prepared") from failures

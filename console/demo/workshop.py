@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from podgym.console.demo.projects import Fix, draw_project, write_history
+from podgym.console.remedies import explained, missing_package, remedy_for
 from podgym.envs.code import BuildOptions, BuildReport, build_task
 from podgym.errors import PodgymError
 from podgym.sandbox.local import LocalConfig, LocalProvider
 
-__all__ = ["DemoError", "TaskSets", "build_tasks", "content_key", "draw_task_sets"]
+__all__ = ["DemoError", "TaskSets", "build_tasks", "content_key", "demo_error", "draw_task_sets"]
 
 _BUILDS_AT_ONCE = 6
 _OPTIONS = BuildOptions(repeats=1)
@@ -23,6 +25,22 @@ _OPTIONS = BuildOptions(repeats=1)
 
 class DemoError(PodgymError, RuntimeError):
     """The demonstration cannot go on."""
+
+
+def demo_error(error: Exception, what: str) -> PodgymError:
+    """`error` as one that says what to do; `what` failed."""
+    if isinstance(error, PodgymError):
+        return error
+    if isinstance(error, ImportError) and (missing := missing_package(error)) is not None:
+        return missing
+    if isinstance(error, subprocess.CalledProcessError):
+        said = (error.stderr or b"").decode("utf-8", "replace").strip() or f"it ended with {error.returncode}"
+        return DemoError(f"{what}: git: {said.splitlines()[0]}", remedy=remedy_for(said))
+    if isinstance(error, OSError):
+        message, remedy = explained(error)
+        return DemoError(f"{what}: {message}", remedy=remedy)
+    said = f"{type(error).__name__}: {error}"
+    return DemoError(f"{what}: {said}", remedy=remedy_for(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +111,7 @@ async def build_tasks(
                         group.create_task(build(repository, name, fix, directory / kind))
                         count += 1
     except ExceptionGroup as failures:
-        first = failures.exceptions[0]
-        raise first if isinstance(first, PodgymError) else DemoError(f"Building the tasks failed: {first!r}") from first
+        raise demo_error(failures.exceptions[0], "Building the tasks failed") from failures
     finally:
         await provider.close()
     return count
@@ -104,5 +121,5 @@ def _check(report: BuildReport) -> None:
     if report.status != "validated":
         raise DemoError(
             f"A generated task could not be built: {report.stage}: {report.message}",
-            remedy="Run `podgym doctor`: the machine may lack what sandboxes need.",
+            remedy=remedy_for(report.message) or "Run `podgym doctor`: the machine may lack what sandboxes need.",
         )

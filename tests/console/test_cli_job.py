@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import subprocess
@@ -244,18 +245,34 @@ def test_output_in_a_pipe_that_closes(job: Path):
     assert done.stdout.count("\n") == 1
 
 
-def test_a_full_disk(cli: Any, job: Path):
-    """/dev/full refuses every write, as a full disk does."""
-    done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -c '{START}' config show {job} > /dev/full"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.mark.parametrize("command", ["config show JOB", "config show JOB --json", "job list --json"])
+def test_a_full_disk(cli: Any, job: Path, command: str):
+    """/dev/full refuses every write, as a full disk does. One message, the remedy in it, and nothing of the interpreter's own."""
+    script = f"{sys.executable} -c '{START}' {command.replace('JOB', str(job))} > /dev/full"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert "No space left" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ("error: No space left on device.\nFree space on that file system, or name a folder on another one.\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free space on that file system"),
+        (errno.EDQUOT, "Free space in your quota"),
+        (errno.EACCES, "Make it accessible for this user"),
+        (errno.EROFS, "Name a folder on a file system that can be written"),
+        (errno.ENXIO, ""),
+    ],
+)
+def test_refusals_of_the_system_have_a_remedy(cli: Any, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str):
+    def refused(self: RunStore) -> Any:
+        raise OSError(number, os.strerror(number), "/some/where")
+
+    monkeypatch.setattr(RunStore, "runs", refused)
+    said = cli("job", "list")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"error: {os.strerror(number)}: /some/where.\n")
+    assert remedy in said.err
 
 
 def test_the_entry_point(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
