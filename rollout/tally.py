@@ -86,19 +86,15 @@ class Tally:
         self._groups: set[str] = set()
 
     def ended(self, result: RolloutResult, settled: Settled, *, training: bool) -> None:
-        """One try."""
+        """One try. The run's totals count every one, the step's numbers those of training only."""
         totals = self.totals
         if settled.fate == "masked":
             totals.masked += 1
         if result.status == "unscored":
             totals.unscored[result.reason] = totals.unscored.get(result.reason, 0) + 1
-            self._unscored[result.reason] += 1
         summary = result.summary
         if summary is not None:
-            self._sandboxes += summary.provider != ""
-            self._tokens += summary.sampled_tokens
             totals.sampled_tokens += summary.sampled_tokens
-            self._cached += summary.cached
             totals.cached += summary.cached
             totals.hacks.add(summary.attempt_rows)
         if result.status != "cancelled":
@@ -106,15 +102,26 @@ class Tally:
         if result.status == "scored" and result.reward is not None:
             totals.scored += 1
             totals.solved += result.reward >= SOLVED
-            if training:
-                self._rewards.append(result.reward)
-                self._rollouts += 1
-                self._turns += summary.turns if summary is not None else 0
-                if summary is not None:
-                    self._hacks.add(summary.attempt_rows)
-                    self._groups.add(summary.group_id)
+        if training:
+            self._trained(result)
         if settled.group is not None:
             self.group(settled.group)
+
+    def _trained(self, result: RolloutResult) -> None:
+        summary = result.summary
+        if result.status == "unscored":
+            self._unscored[result.reason] += 1
+        if summary is not None:
+            self._sandboxes += summary.provider != ""
+            self._tokens += summary.sampled_tokens
+            self._cached += summary.cached
+        if result.status == "scored" and result.reward is not None:
+            self._rewards.append(result.reward)
+            self._rollouts += 1
+            if summary is not None:
+                self._turns += summary.turns
+                self._hacks.add(summary.attempt_rows)
+                self._groups.add(summary.group_id)
 
     def group(self, group: GroupReport) -> None:
         """A complete group."""
