@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -17,15 +17,16 @@ from podgym.sandbox import Sandbox
 from podgym.verifiers.archive import Write
 from podgym.verifiers.basetree import SYMLINK, BaseFile, BaseTree, BaseTrees, blob_id
 from podgym.verifiers.diffs import file_diff
-from podgym.verifiers.ignore import ignored
+from podgym.verifiers.ignore import TooManyPaths, ignored
 from podgym.verifiers.paths import link_escapes, unsafe_path
+from podgym.verifiers.reports.parsed import visible
 from podgym.verifiers.verdict import DroppedChange
-from podgym.verifiers.worktree import ChangedFile, ChangeLimits, Excluded, reaches, snapshot
+from podgym.verifiers.worktree import ChangedFile, ChangeLimits, Excluded, Snapshot, reaches, snapshot
 
 __all__ = ["EMPTY_DIGEST", "BaseFile", "BaseTree", "BaseTrees", "Change", "ChangedFile", "ChangeLimits", "take_change"]
 
 MAX_DIFF_CHARACTERS: Final = 256 << 10
-_MAX_DROPPED: Final = 200
+_MAX_TOPS: Final = 200
 _LIMITS: Final = ChangeLimits()
 
 
@@ -115,6 +116,13 @@ async def take_change(
     Ignored, cached and unsafe files are left out; whatever the agent can do to prevent this makes a refused change, and
     only a failure of the sandbox itself raises (`SandboxError`).
     """
+    try:
+        return await _take(sandbox, base, workdir=workdir, limits=limits, timeout_s=timeout_s)
+    except TooManyPaths as error:
+        return Change(refused=f"The change is too large: {error.message}", base=base)
+
+
+async def _take(sandbox: Sandbox, base: BaseTree, *, workdir: str | None, limits: ChangeLimits, timeout_s: float) -> Change:
     excluded = Excluded(base)
     found = await snapshot(sandbox, base, workdir=workdir, limits=limits, excluded=excluded, timeout_s=timeout_s)
     if found.refused:
@@ -133,9 +141,11 @@ async def take_change(
             found.drop(path, reason)
         else:
             changed[path] = file
-    left_out = await ignored(base, [path for path in changed if path not in base.files])
+    left_out = found.ignored
+    if left_out is None:
+        left_out = await ignored(base, [path for path in changed if path not in base.files])
     for path in left_out:
-        del changed[path]
+        changed.pop(path, None)
     deleted = tuple(sorted(path for path in base.files if path not in found.files and path not in found.same and path not in excluded))
     count, size = len(changed) + len(deleted), sum(len(file.data) for file in changed.values())
     refused = ""
@@ -145,20 +155,19 @@ async def take_change(
         refused = f"The change is too large: {size} bytes; at most {limits.total_bytes} are graded."
     if refused:
         return Change(refused=refused, base=base)
-    return Change(files=dict(sorted(changed.items())), deleted=deleted, dropped=_dropped(found.dropped, left_out), base=base)
+    return Change(files=dict(sorted(changed.items())), deleted=deleted, dropped=_dropped(found, left_out), base=base)
 
 
-def _dropped(found: Sequence[DroppedChange], left_out: Collection[str]) -> tuple[DroppedChange, ...]:
+def _dropped(found: Snapshot, left_out: Collection[str]) -> tuple[DroppedChange, ...]:
     """What is told of what was left out: at most so many entries, and files that git ignores by their first directory."""
+    told = list(found.dropped)
+    if found.more_dropped:
+        told.append(DroppedChange(path="...", reason=f"{found.more_dropped} more were left out"))
+    first = {path.partition("/")[0]: path for path in sorted(left_out, reverse=True)}
     tops = Counter(path.partition("/")[0] for path in left_out)
-    told = list(found[:_MAX_DROPPED])
-    if len(found) > _MAX_DROPPED:
-        told.append(DroppedChange(path="...", reason=f"{len(found) - _MAX_DROPPED} more were left out"))
-    for path in sorted(left_out)[:_MAX_DROPPED]:
-        top = path.partition("/")[0]
-        number = tops.pop(top, 0)
-        if number > 1:
-            told.append(DroppedChange(path=f"{top}/", reason=f"git ignores {number} files in it, by the base's rules"))
-        elif number:
-            told.append(DroppedChange(path=path, reason="git ignores it, by the base's rules"))
+    for top in sorted(first)[:_MAX_TOPS]:
+        path, reason = (f"{top}/", f"git ignores {tops[top]} files in it, by the base's rules")
+        if tops[top] == 1:
+            path, reason = first[top], "git ignores it, by the base's rules"
+        told.append(DroppedChange(path=visible(path), reason=reason))
     return tuple(told)

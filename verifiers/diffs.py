@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
+from podgym.verifiers.reports.parsed import visible
+
 __all__ = ["file_diff"]
 
 _MAX_LINES: Final = 4000
@@ -12,7 +14,8 @@ _CONTEXT: Final = 3
 
 
 def file_diff(path: str, old: bytes | None, new: bytes | None, *, old_mode: int = 0o100644, new_mode: int = 0o100644) -> str:
-    """The diff of one file; `None` where it is not there on that side. Bytes that are not UTF-8 become U+FFFD."""
+    """The diff of one file; `None` where it is not there on that side. Bytes that are not UTF-8 become U+FFFD, in `path` visible text."""
+    path = visible(path)
     lines = [f"diff --git a/{path} b/{path}"]
     if old is None:
         lines.append(f"new file mode {new_mode:o}")

@@ -14,20 +14,32 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from podgym.sandbox import TransportError
 from podgym.verifiers.basetree import BaseTree
 from podgym.verifiers.errors import VerifierError
 
-__all__ = ["ignored"]
+__all__ = ["TooManyPaths", "ignored"]
 
 _ENVIRONMENT: Final = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "LC_ALL": "C"}
+_MAX_PARTS: Final = 2_000_000
+"""Directories and names of all paths together; git looks at each, and half a minute does for them on a slow machine."""
+
+
+class TooManyPaths(VerifierError, ValueError):
+    """More new files, or deeper ones, than git is asked about."""
 
 
 async def ignored(base: BaseTree, paths: Iterable[str], *, timeout_s: float = 30.0) -> set[str]:
-    """Those of `paths` that git ignores. Raises `VerifierError` where the driver has no working git."""
+    """Those of `paths` that git ignores. Raises `VerifierError` where the driver has no working git, `TooManyPaths`, `TransportError`."""
     wanted = list(paths)
     rules = [path for path in base.files if PurePosixPath(path).name == ".gitignore" and path not in base.left_over]
     if not wanted or not rules:
         return set()
+    if (parts := sum(path.count("/") + 1 for path in wanted)) > _MAX_PARTS:
+        raise TooManyPaths(
+            f"{len(wanted)} new files have {parts} directories and names; at most {_MAX_PARTS} are looked at.",
+            remedy="Remove what is not part of the change.",
+        )
     folder = await asyncio.to_thread(_lay_out, base, rules)
     try:
         process = await asyncio.create_subprocess_exec(
@@ -41,7 +53,9 @@ async def ignored(base: BaseTree, paths: Iterable[str], *, timeout_s: float = 30
         except TimeoutError as error:
             process.kill()
             await process.wait()
-            raise VerifierError(f"git check-ignore did not end within {timeout_s:g} s.", remedy="Check the driver's git.") from error
+            raise TransportError(
+                f"git check-ignore did not end within {timeout_s:g} s.", remedy="Check how busy the driver's machine is."
+            ) from error
     except FileNotFoundError as error:
         raise VerifierError("The driver has no git, which decides about ignored files.", remedy="Install git where podgym runs.") from error
     finally:

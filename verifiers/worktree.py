@@ -1,5 +1,5 @@
 """How an agent's work tree leaves its sandbox: as one tar stream where it is small, as hashes and then the differing files
-where it is not.
+where it is not. What git ignores by the base's rules is left out before it is counted or fetched.
 
 The sandbox is the agent's, so nothing it says is trusted further than this: it decides what of the agent's own work is graded.
 Its processes are ended first, so that the stream is of one moment and nobody changes the tree while it is read; in a sandbox that
@@ -21,6 +21,7 @@ from podgym.sandbox import CommandResult, Freezable, Sandbox
 from podgym.verifiers.archive import read_archive
 from podgym.verifiers.basetree import SYMLINK, BaseTree
 from podgym.verifiers.errors import ArchiveError
+from podgym.verifiers.ignore import ignored
 from podgym.verifiers.reports.parsed import visible
 from podgym.verifiers.verdict import DroppedChange
 
@@ -54,6 +55,10 @@ cd "$w" || exit 96
 """
 _MAX_LEVELS: Final = 512
 """Of directories: paths of at most 1024 characters have no more, and tools take the square of their number."""
+_MAX_DROPPED: Final = 200
+_ODD: Final = shlex.quote("*[\\\\\n\r]*")
+_ODD_CHARACTERS: Final = frozenset("\\\n\r")
+"""Of paths that `sha1sum` escapes, or does not, as it likes: they are listed by NUL bytes alone, and fetched to be compared."""
 # Only what cannot be read: on an overlay, chmod copies a file up even where it changes nothing.
 _REPAIR: Final = (
     f"find . -maxdepth {_MAX_LEVELS} ! -type l \\( ! -perm -400 -o -type d ! -perm -500 \\) -exec chmod u+rwX {{}} \\; 2>/dev/null\n"
@@ -107,13 +112,20 @@ class Snapshot:
     """With content: every file of a small tree, the differing ones of a large one."""
     same: set[str] = field(default_factory=set)
     """Known to be as in the base."""
+    ignored: set[str] | None = None
+    """New paths that git leaves out by the base's rules, and whose content was not fetched; None where git was not asked."""
     dropped: list[DroppedChange] = field(default_factory=list)
+    """At most `_MAX_DROPPED`."""
+    more_dropped: int = 0
     refused: str = ""
 
     def drop(self, path: str, reason: str) -> None:
         """Leave a path out, and whatever the base has there in place."""
         self.same.add(path)
-        self.dropped.append(DroppedChange(path=visible(path)[:1024], reason=reason))
+        if len(self.dropped) < _MAX_DROPPED:
+            self.dropped.append(DroppedChange(path=visible(path)[:1024], reason=reason))
+        else:
+            self.more_dropped += 1
 
 
 async def snapshot(
@@ -146,31 +158,41 @@ async def _large(
 ) -> Snapshot:
     mark = secrets.token_hex(8)
     bound = 1 + max([limits.file_bytes, *(file.size for file in base.files.values())])
-    walk = _walk(excluded)
+    walk, end = _walk(excluded), f"printf '%s\\0' {mark}"
     script = (
         f'for t in find sha1sum tar xargs; do command -v $t >/dev/null || {{ echo "$t: not found" >&2; exit 127; }}; done\n{stop}'
-        f"{_REPAIR}"
-        f"{walk} -type f -size -{bound}c -exec sha1sum {{}} +; echo {mark}\n"
-        f"{walk} -type f -perm -100 -print; echo {mark}\n"
-        f"{walk} -type l -print; echo {mark}\n"
-        f"{walk} -type f ! -size -{bound}c -print; echo {mark}\n"
-        f"{walk} ! -type f ! -type l ! -type d -print; echo {mark}\n"
-        f"find . -mindepth {_MAX_LEVELS} -maxdepth {_MAX_LEVELS} -print; echo {mark}"
+        f"export LC_ALL=C\n{_REPAIR}"
+        f"{walk} -type f -size -{bound}c ! -path {_ODD} -exec sha1sum {{}} +; {end}\n"
+        f"{walk} -type f -perm -100 -print0; {end}\n"
+        f"{walk} -type l -print0; {walk} -type f -size -{bound}c -path {_ODD} -print0; {end}\n"
+        f"{walk} -type f ! -size -{bound}c -print0; {end}\n"
+        f"{walk} ! -type f ! -type l ! -type d -print0; {end}\n"
+        f"find . -mindepth {_MAX_LEVELS} -maxdepth {_MAX_LEVELS} -print0; {end}"
     )
     result = await sandbox.run(script, timeout_s=timeout_s, cwd=workdir, output_limit=limits.tree_files * 160)
-    failure = _failure(result, timeout_s)
-    sections = result.stdout.head.split(f"{mark}\n".encode())
-    if not failure and (result.stdout.cut or len(sections) != 7 or sections[0].count(b"\n") > limits.tree_files):
-        failure = f"The work tree is too large: it holds more than {limits.tree_files} files, or names that cannot be listed."
-    if failure:
+    if failure := _failure(result, timeout_s):
         return Snapshot(refused=failure)
+    sections = result.stdout.head.split(f"{mark}\0".encode())
+    listed = [section.count(b"\0" if place else b"\n") for place, section in enumerate(sections)]
+    if result.stdout.cut or len(sections) != 7 or max(listed) > limits.tree_files:
+        return Snapshot(
+            refused=f"The work tree is too large: it holds more than {limits.tree_files} files, or names that cannot be listed."
+        )
     found = Snapshot()
-    wanted = _differing(found, base, sections)
-    for path in (*_paths(sections[3]), *_paths(sections[4])):
-        found.drop(path, f"it is larger than {bound - 1} bytes" if path in _paths(sections[3]) else "it is no file, directory or link")
-    for path in _paths(sections[5]):
+    executable, fetched, long, special, deep = (_paths(section) for section in sections[1:6])
+    wanted = _differing(found, base, sections[0], executable=frozenset(executable))
+    wanted += [path for path in fetched if path in base.files or not _odd(found, path)]
+    found.ignored = await ignored(base, (path for path in (*wanted, *long) if path not in base.files))
+    wanted = [path for path in wanted if path not in found.ignored]
+    for path in long:
+        if path not in found.ignored:
+            found.drop(path, f"it is larger than {bound - 1} bytes")
+    for path in special:
+        found.drop(path, "it is no file, directory or link")
+    for path in deep:
         found.drop(path, f"it is deeper than {_MAX_LEVELS} directories")
-    if len(wanted) > limits.files + sum(file.mode == SYMLINK for file in base.files.values()):
+    known = sum(file.mode == SYMLINK or _is_odd(path) for path, file in base.files.items())
+    if len(wanted) > limits.files + known:
         return Snapshot(refused=f"The change is too large: {len(wanted)} files differ; at most {limits.files} are graded.")
     if wanted:
         listing = "".join(f"./{path}\0" for path in wanted).encode("utf-8", "surrogateescape")
@@ -200,30 +222,38 @@ def _walk(excluded: Excluded) -> str:
     return f"find . -maxdepth {_MAX_LEVELS} \\( {names} \\) -prune -o"
 
 
-def _differing(found: Snapshot, base: BaseTree, sections: list[bytes]) -> list[str]:
-    """Paths whose content has to be fetched; the others are noted as the same."""
-    executable = set(_paths(sections[1]))
+def _differing(found: Snapshot, base: BaseTree, listing: bytes, *, executable: Collection[str]) -> list[str]:
+    """Paths of the listing of hashes whose content has to be fetched; the others are noted as the same."""
     known = base.sha1_by_path
     wanted: list[str] = []
-    for line in sections[0].split(b"\n"):
-        if not line:
-            continue
-        escaped = line.startswith(b"\\")
-        digest, _, name = line[escaped:].partition(b"  ")
+    for line in listing.split(b"\n"):
+        digest, _, name = line.partition(b"  ")
         path = name.decode("utf-8", "surrogateescape").removeprefix("./")
+        if not path:
+            continue
         before = base.files.get(path)
         same_mode = before is not None and (before.mode == 0o100755) == (path in executable)
-        if escaped or not path:
-            found.drop(path, "its name has a backslash or a line break")
-        elif same_mode and known.get(path) == digest.decode("ascii", "replace"):
+        if same_mode and known.get(path) == digest.decode("ascii", "replace"):
             found.same.add(path)
         else:
             wanted.append(path)
-    return wanted + _paths(sections[2])
+    return wanted
+
+
+def _is_odd(path: str) -> bool:
+    return not _ODD_CHARACTERS.isdisjoint(path)
+
+
+def _odd(found: Snapshot, path: str) -> bool:
+    """Whether a new path is of a name that no change may have; it is dropped then."""
+    if _is_odd(path):
+        found.drop(path, "its name has a backslash or a line break")
+        return True
+    return False
 
 
 def _paths(section: bytes) -> list[str]:
-    return [line.decode("utf-8", "surrogateescape").removeprefix("./") for line in section.split(b"\n") if line]
+    return [path.decode("utf-8", "surrogateescape").removeprefix("./") for path in section.split(b"\0") if path]
 
 
 def _failure(result: CommandResult, timeout_s: float) -> str:

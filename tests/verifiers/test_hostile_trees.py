@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from podgym.sandbox import Limits, SandboxSpec
-from podgym.verifiers import BaseTree, Change, take_change, worktree
+from podgym.verifiers import BaseTree, Change, Verdict, take_change, worktree
 from podgym.verifiers.archive import Write, write_archive
 from podgym.verifiers.basetree import BaseFile, blob_id
+from podgym.verifiers.protection import accept
 
 BASE = {"a.txt": b"a\n", "tests/t.txt": b"t\n", "keep/me.txt": b"k\n"}
 
 
-def tree() -> BaseTree:
-    return BaseTree({path: BaseFile(0o100644, blob_id(data), len(data)) for path, data in BASE.items()}, BASE.__getitem__)
+def tree(more: Mapping[str, bytes] | None = None) -> BaseTree:
+    content = {**BASE, **(more or {})}
+    return BaseTree({path: BaseFile(0o100644, blob_id(data), len(data)) for path, data in content.items()}, content.__getitem__)
 
 
 @pytest.fixture(params=["small", "large"])
@@ -27,17 +30,19 @@ def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-async def made(real_provider: tuple[Any, str], script: str, *, seconds: float = 60) -> tuple[Change, float]:
-    """The change that `script` makes, and how long it took to take it."""
+async def made(
+    real_provider: tuple[Any, str], script: str, *, seconds: float = 60, more: Mapping[str, bytes] | None = None
+) -> tuple[Change, float]:
+    """The change that `script` makes to a base with `more` files, and how long it took to take it."""
     provider, image = real_provider
     sandbox = await provider.create(SandboxSpec(image=image, workdir="/work", limits=Limits(memory_bytes=512 << 20)))
     try:
-        archive = write_archive(Write(path, data) for path, data in BASE.items())
+        archive = write_archive(Write(path, data) for path, data in {**BASE, **(more or {})}.items())
         await sandbox.run("tar -xf -", timeout_s=60, stdin=archive)
         result = await sandbox.run(script, timeout_s=120)
         assert result.exit_code == 0, result.stderr.text()
         started = time.monotonic()
-        change = await take_change(sandbox, tree(), workdir="/work", timeout_s=seconds)
+        change = await take_change(sandbox, tree(more), workdir="/work", timeout_s=seconds)
         return change, time.monotonic() - started
     finally:
         await sandbox.close()
@@ -92,6 +97,54 @@ async def test_names_that_break_terminals_and_listings(real_provider: tuple[Any,
     assert len(change.dropped) >= 5
     assert change.diff_text.isprintable() or "\x1b" not in change.diff_text
     assert change.deleted == ()
+
+
+ODD = {"back\\slash": b"1", "new\nline": b"2", "return\r": b"3", "dir\\x/f": b"4", "\udcff.txt": b"5"}
+
+
+async def test_odd_names_of_the_base_are_no_change(real_provider: tuple[Any, str], size: str) -> None:
+    change, _ = await made(real_provider, "echo b >b.txt", more=ODD)
+    assert (list(change.files), change.deleted, change.dropped, change.refused) == (["b.txt"], (), (), "")
+    change, _ = await made(real_provider, "rm *.txt; echo 9 >'back\\slash'", more=ODD)
+    assert (change.files, change.deleted) == ({}, ("a.txt", "\udcff.txt"))
+    assert [entry.path for entry in change.dropped] == ["back\\slash"]
+
+
+async def test_what_is_told_of_odd_names_can_be_written_down(real_provider: tuple[Any, str], size: str) -> None:
+    more = {"\udcff.txt": b"1\n", "tests/\udcfe": b"2\n", ".gitignore": b"*.o\n"}
+    change, _ = await made(real_provider, "rm *.txt tests/*; touch \"$(printf 'x\\375.o')\"", more=more)
+    accepted = accept(change, hidden=())
+    assert sorted(accepted.deleted) == ["a.txt", "\udcff.txt"]
+    verdict = Verdict(status="scored", reward=0.0, diff=change.diff_text, dropped=accepted.dropped)
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
+    assert {entry.path for entry in accepted.dropped} >= {"tests/\\udcfe", "tests/t.txt"}
+
+
+async def test_fifty_thousand_sparse_files(real_provider: tuple[Any, str], size: str) -> None:
+    script = "mkdir big; cd big; i=0; seq 50000 | xargs truncate -s 9000000"
+    change, took_s = await made(real_provider, script)
+    assert change.files == {}
+    assert took_s < 60
+    assert change.dropped[-1].reason.endswith("more were left out") and len(change.dropped) == 201
+
+
+@pytest.mark.parametrize("kind", ["files", "bytes", "one large file"])
+async def test_what_git_ignores_does_not_count(real_provider: tuple[Any, str], size: str, kind: str) -> None:
+    script = {
+        "files": "mkdir target; cd target; seq 3000 | xargs touch; cd ..",
+        "bytes": "mkdir target; for i in 1 2 3 4 5 6 7 8; do head -c 7000000 /dev/zero >target/$i; done",
+        "one large file": "mkdir target; head -c 12000000 /dev/zero >target/big",
+    }[kind]
+    change, _ = await made(real_provider, f"{script}; echo b >b.txt", more={".gitignore": b"target/\n"})
+    assert (list(change.files), change.refused) == (["b.txt"], "")
+    assert [entry.path.partition("/")[0] for entry in change.dropped] == ["target"]
+    assert "git ignores" in change.dropped[0].reason
+
+
+async def test_more_paths_than_git_is_asked_about(real_provider: tuple[Any, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podgym.verifiers.ignore._MAX_PARTS", 100)
+    change, _ = await made(real_provider, "mkdir d; cd d; seq 101 | xargs touch", more={".gitignore": b"target/\n"})
+    assert "too large" in change.refused and "at most 100" in change.refused
 
 
 async def test_special_files_neither_hang_nor_travel(real_provider: tuple[Any, str], size: str) -> None:

@@ -21,6 +21,7 @@ from podgym.verifiers.protection.inline import readable
 from podgym.verifiers.protection.languages import PROTECTED
 from podgym.verifiers.protection.shadows import stands_in
 from podgym.verifiers.protection.tables import runner_part, runner_parts
+from podgym.verifiers.reports.parsed import visible
 from podgym.verifiers.verdict import DroppedChange
 from podgym.verifiers.worktree import reaches
 
@@ -63,14 +64,14 @@ def accept(
     for path in (*change.files, *change.deleted):
         file = change.files.get(path)
         if reason := rules.against(path, file):
-            dropped.append(DroppedChange(path=path, reason=reason))
+            dropped.append(DroppedChange(path=visible(path), reason=reason))
         elif file is not None:
             files[path] = file
         else:
             deleted.append(path)
     for path, reason in _displaced(files, deleted, change.base, spliced).items():
         del files[path]
-        dropped.append(DroppedChange(path=path, reason=reason))
+        dropped.append(DroppedChange(path=visible(path), reason=reason))
     return Accepted(files, tuple(deleted), tuple(dropped), change.base)
 
 
