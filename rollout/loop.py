@@ -24,11 +24,12 @@ from podgym.rollout.ending import Ending, RunFailed, RunStopped
 from podgym.rollout.evaluations import AFTER, ROLLOUTS, Evaluations
 from podgym.rollout.fleet import MOST_DEATHS, Fleet
 from podgym.rollout.goal import steps_needed
+from podgym.rollout.intake import Intake
 from podgym.rollout.job import JobConfig
 from podgym.rollout.progress import Progress, save_progress
 from podgym.rollout.report import GAP_WITH_REPLAY, GAP_WITHOUT_REPLAY, RunSummary, StepReport
 from podgym.rollout.result import RolloutResult
-from podgym.rollout.schedule import Batch, Outcome, ScheduleConfig
+from podgym.rollout.schedule import Batch, ScheduleConfig
 from podgym.rollout.scheduler import TRAIN, Scheduler
 from podgym.rollout.shelf import Shelf
 from podgym.rollout.tally import Tally, Totals
@@ -71,7 +72,6 @@ class Driver:
         self._policy_down = self._untrained = False
         self._policy_deaths = 0
         """Since the last step that was trained or, where nothing is, since the last rollout that ended."""
-        self._last_trouble = ""
         self._began = self._step_began = self._saved = self._moved = time.monotonic()
         tasks = list(sources[TRAIN].tasks)
         if progress is None:
@@ -81,6 +81,7 @@ class Driver:
             self._tally = Tally(progress.totals)
             self._scheduler = Scheduler.restore(tasks, self._config, progress.scheduler, seed=job.run.seed)
             self._take_up()
+        self._intake = Intake(scheduler=self._scheduler, tally=self._tally, shelf=self._shelf, index=index)
         self._steps = self._steps_needed()
         if job.train is None:
             self._scheduler.drain()
@@ -234,7 +235,8 @@ class Driver:
     def ended(self, where: str, results: Sequence[RolloutResult]) -> None:
         """See `Listener`."""
         for result in results:
-            self._take(where, result)
+            if (fatal := self._intake.take(where, result)) is not None:
+                self.stop(fatal)
         if results:
             self._moved = time.monotonic()
             if self._job.train is None:
@@ -243,60 +245,15 @@ class Driver:
         self._pump()
         self._changed.set()
 
-    def _take(self, where: str, result: RolloutResult, *, lost: bool = False) -> None:
-        if result.fatal is not None:
-            _log.error("Rollout %s failed", result.rollout_id, exc_info=result.fatal)
-            self.stop(result.fatal if isinstance(result.fatal, PodgymError) else _defect(result))
-        settled = self._scheduler.finished(
-            Outcome(
-                result.rollout_id,
-                result.status,
-                reward=result.reward,
-                reason=result.reason,
-                oldest_version=result.oldest_version,
-                newest_version=result.newest_version,
-                trainable=result.trainable,
-                where=where,
-                lost=lost,
-            )
-        )
-        if result.summary is not None:
-            self._index.add(result.summary)
-        if result.message and result.status == "unscored":
-            _log.warning("Rollout %s on %s: %s", result.rollout_id, where, result.message)
-            self._last_trouble = result.message
-        self._tally.ended(result, settled, training=result.summary is not None and result.summary.step is not None)
-        if settled.fate == "kept" and result.trajectories:
-            self._shelf.put(result.rollout_id, result.trajectories)
-        if settled.group is not None and settled.group.fate != "ready":
-            self._shelf.forget(settled.group.rollouts)
-
     def _check(self) -> None:
-        bound = self._job.run.stop_after_unscored
-        if self._scheduler.unscored_streak >= bound:
-            self.stop(
-                RunFailed(
-                    f"The last {self._scheduler.unscored_streak} tries all failed for reasons of infrastructure. The last one: "
-                    f"{self._last_trouble or 'their process died.'}",
-                    remedy="Correct that and resume the run; run.stop_after_unscored is the bound.",
-                )
-            )
-        elif self._job.train is not None and self._scheduler.exhausted and self._scheduler.step < self._steps:
-            names = ", ".join(self._scheduler.set_aside[:5])
-            self.stop(
-                RunFailed(
-                    f"Every task was set aside because none of its rollouts could be judged ({names}). The last failure: "
-                    f"{self._last_trouble}",
-                    remedy="Correct that and submit the job anew.",
-                )
-            )
+        steps_left = self._job.train is not None and self._scheduler.step < self._steps
+        hopeless = self._intake.hopeless(unscored_bound=self._job.run.stop_after_unscored, steps_left=steps_left)
+        if hopeless is not None:
+            self.stop(hopeless)
 
     def lost(self, where: str, rollouts: Sequence[str]) -> None:
         """See `Listener`."""
-        self._tally.lost(rollouts)
-        for rollout_id in rollouts:
-            message = f"{where} died while it ran."
-            self._take(where, RolloutResult(rollout_id, "unscored", reason="sandbox_lost", message=message), lost=True)
+        self._intake.lose(where, rollouts)
         self._check()
         self._pump()
         self._changed.set()
@@ -321,7 +278,7 @@ class Driver:
             self._steps = self._steps_needed()
 
     async def _recover_policy(self) -> None:
-        self._policy_down = self._untrained = False
+        self._policy_down = False
         self._policy_deaths += 1
         if self._policy_deaths >= MOST_DEATHS:
             raise RunFailed(
@@ -332,6 +289,7 @@ class Driver:
         lost = self._scheduler.step - self._checkpoints.step
         _log.warning("The policy starts again from version %d; %d steps of training are repeated.", version, lost)
         self._roll_back()
+        self._untrained = False
         restart = asyncio.create_task(self._fleet.restart_policy(checkpoint=path, version=version))
         try:
             await self._ending.interrupting(restart)
@@ -408,11 +366,3 @@ class Driver:
             lost_rollouts=tuple(totals.lost_rollouts),
             error=error,
         )
-
-
-def _defect(result: RolloutResult) -> RunFailed:
-    error = result.fatal
-    return RunFailed(
-        f"Rollout {result.rollout_id} failed with {type(error).__name__}: {error}.",
-        remedy="This is a defect of podgym or of the environment type; the run's log has the traceback. Correct it and resume.",
-    )
