@@ -241,6 +241,32 @@ def test_killed_sandboxes_are_tried_elsewhere_and_then_masked(tmp_path: Path, st
     assert nothing_left(tmp_path, state_of(run))
 
 
+def test_a_killed_worker_is_replaced_and_its_sandboxes_are_gone_with_it(tmp_path: Path, start: Callable[..., Process]):
+    """While the run goes on: what the dead worker left is not there until the end only."""
+    process = start(train={"steps": 6, "group_size": 4, "groups_per_step": 2})
+    process.until("step 2")
+    run = only_run(tmp_path)
+    first = state_of(run)
+    victim = first.details["processes"]["worker-0"]["pid"]
+    assert sandboxes_of(victim) or any(f".{victim}." in entry.name for entry in (tmp_path / "scratch").iterdir())
+    os.kill(victim, signal.SIGKILL)
+    process.until("step 6")
+    second = state_of(run)
+    replaced = second.details["processes"]["worker-0"]["pid"] != victim
+    left = [entry.name for entry in (tmp_path / "scratch").iterdir() if f".{victim}." in entry.name]
+    assert process.end() == 0, process.lines
+    assert (replaced, left) == (True, [])
+    summary = process.summary()
+    assert (summary["status"], summary["steps"]) == ("finished", 6)
+    assert summary["lost"] == len(summary["lost_rollouts"])
+    assert set(summary["unscored_by_reason"]) <= {"sandbox_lost"}
+    for state in (first, second):
+        assert nothing_left(tmp_path, state)
+    for path in run.trace_paths():
+        if path.stat().st_size:
+            read_trace(path)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system with little room."""
