@@ -1,9 +1,9 @@
 """Where runs live on disk. One folder per run holds everything the run made:
 
-    <root>/<run_id>/job.toml state.json summary.json log index.sqlite checkpoints/ traces/<2 hex>/<rollout_id>.trace
+    <root>/<run_id>/job.toml state.json summary.json metrics.jsonl log index.sqlite checkpoints/ traces/<2 hex>/<rollout_id>.trace
 
-Small files are replaced atomically, so that a reader sees the old one or the new one. Ids may come from a URL: only names that
-match `ID` and folders that are no links are ever joined to the root.
+Small files are replaced atomically, so that a reader sees the old one or the new one; `metrics.jsonl` grows by whole lines. Ids may
+come from a URL: only names that match `ID` and folders that are no links are ever joined to the root.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import secrets
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from podgym.traces.errors import RecordNotFound, TraceCorrupt, TraceStoreError
 
@@ -80,6 +80,14 @@ def _started(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+class _MetricsLine(BaseModel):
+    """One line of `metrics.jsonl`; JSON has no NaN, and says null."""
+
+    step: int = Field(ge=0, lt=1 << 31)
+    at_s: FiniteFloat
+    values: dict[str, FiniteFloat | None]
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path`. Raises `TraceStoreError`; the old file then stands."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
@@ -108,6 +116,7 @@ class RunDir:
         self.id = path.name
         self.job_path = path / "job.toml"
         self.log_path = path / "log"
+        self.metrics_path = path / "metrics.jsonl"
         self.traces_path = path / "traces"
         self.checkpoints_path = path / "checkpoints"
         self.index_path = path / "index.sqlite"
@@ -163,6 +172,34 @@ class RunDir:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """Replace `summary.json`."""
         write_atomically(self.path / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+
+    def append_metrics(self, step: int, at_s: float, values: Mapping[str, float]) -> None:
+        """One line of `metrics.jsonl`: the numbers of one step, and when (Unix time). Raises `TraceStoreError`."""
+        line = orjson.dumps({"step": step, "at_s": at_s, "values": dict(values)}, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+        try:
+            with self.metrics_path.open("ab+") as file:
+                if size := file.seek(0, os.SEEK_END):
+                    file.seek(size - 1)
+                    if file.read(1) != b"\n":  # A process was killed, or the disk was full, in the middle of a line.
+                        line = b"\n" + line
+                file.write(line)
+        except OSError as error:
+            raise TraceStoreError(f"{self.metrics_path} cannot be written: {error.strerror or error}.") from error
+
+    def metrics(self) -> Iterator[tuple[int, float, dict[str, float]]]:
+        """Step, time and numbers of every line that is whole, oldest first. Raises `TraceStoreError`."""
+        try:
+            with self.metrics_path.open("rb") as file:
+                for line in file:
+                    try:
+                        row = _MetricsLine.model_validate_json(line)
+                    except ValidationError:
+                        continue
+                    yield row.step, row.at_s, {name: value for name, value in row.values.items() if value is not None}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise TraceStoreError(f"{self.metrics_path} cannot be read: {error.strerror or error}.") from error
 
     def _read_json(self, name: str) -> Any:
         try:

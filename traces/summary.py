@@ -1,10 +1,13 @@
 """A rollout in a few small numbers: what the index keeps of it, made from its events alone.
 
-Workers make it where the trace is and send it to the one process that writes the index.
+Workers make it where the trace is and send it to the one process that writes the index. Every text and number fits the index's
+columns, whatever a trace says: text is cut, numbers are held to `MOST` and to what is finite.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
@@ -40,6 +43,10 @@ WORD_CHARS = 40
 MESSAGE_CHARS = 500
 MOST_ATTEMPTS = 500
 """Kept of one rollout; more than that say nothing new."""
+MOST_TURNS = 10_000
+"""Rows kept of one rollout; all are counted."""
+MOST = (1 << 31) - 1
+"""The largest whole number of every database, and its negative the smallest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,7 @@ def summarise(trace: Trace | Iterable[BaseEvent]) -> RolloutSummary:
     closed, masked, retried = _last(events, Closed), _last(events, Masked), _last(events, Retried)
     turns, flagged = _turns(events), [event for event in events if isinstance(event, Flagged)]
     verdict = verified.verdict if verified else {}
+    message = verdict.get("message") or (retried.message if retried else "")
     status, reason = _status(verified, masked, retried, closed)
     ended_s = closed.at_s if closed else retried.at_s if retried else None
     return RolloutSummary(
@@ -140,29 +148,29 @@ def summarise(trace: Trace | Iterable[BaseEvent]) -> RolloutSummary:
         group_id=_text(created.group_id, ID_CHARS),
         task_id=_text(created.task_id, ID_CHARS),
         environment=_text(created.environment, ID_CHARS),
-        attempt=created.attempt,
-        index=created.index,
-        step=created.step,
+        attempt=_whole(created.attempt),
+        index=_whole(created.index),
+        step=_whole_or_none(created.step),
         split=_text(created.split, WORD_CHARS),
         policy=_text(created.policy, ID_CHARS),
-        temperature=created.temperature,
+        temperature=_real(created.temperature),
         status=status,
-        reward=verified.reward if verified else None,
+        reward=verified.reward if verified and verified.reward is not None and math.isfinite(verified.reward) else None,
         reason=_text(reason, ID_CHARS),
         stop=_text(closed.stop, WORD_CHARS) if closed else "",
         turns=len(turns),
-        prompt_tokens=prompt.tokens if prompt else 0,
-        sampled_tokens=sum(turn.tokens for turn in turns.values()),
-        started_s=created.at_s,
-        ended_s=ended_s,
-        seconds=closed.seconds if closed else max(events[-1].at_s - created.at_s, 0.0),
-        sample_s=sum(turn.sample_s for turn in turns.values()),
-        tool_s=sum(turn.tool_s for turn in turns.values()),
-        verify_s=verified.seconds if verified else 0.0,
+        prompt_tokens=_whole(prompt.tokens) if prompt else 0,
+        sampled_tokens=_whole(sum(turn.tokens for turn in turns.values())),
+        started_s=_real(created.at_s),
+        ended_s=None if ended_s is None else _real(ended_s),
+        seconds=_real(closed.seconds if closed else max(events[-1].at_s - created.at_s, 0.0)),
+        sample_s=_real(sum(turn.sample_s for turn in turns.values())),
+        tool_s=_real(sum(turn.tool_s for turn in turns.values())),
+        verify_s=_real(verified.seconds) if verified else 0.0,
         provider=_text(claimed.provider, WORD_CHARS) if claimed else "",
         image=_text(claimed.image, ID_CHARS) if claimed else "",
-        create_s=claimed.create_s if claimed else 0.0,
-        message=_text(str(verdict.get("message") or (retried.message if retried else "")), MESSAGE_CHARS),
+        create_s=_real(claimed.create_s) if claimed else 0.0,
+        message=_text(message, MESSAGE_CHARS) if isinstance(message, str) else "",
         cached=verdict.get("cached") is True,
         components=_numbers(verdict.get("components")),
         tests_passed=_count(verdict.get("tests"), passed=True),
@@ -170,7 +178,7 @@ def summarise(trace: Trace | Iterable[BaseEvent]) -> RolloutSummary:
         hacks=sum(one.family != SIGNAL for one in flagged),
         hacks_succeeded=sum(one.family != SIGNAL and one.succeeded is True for one in flagged),
         signals=sum(one.family == SIGNAL for one in flagged),
-        turn_rows=tuple(turns.values()),
+        turn_rows=tuple(itertools.islice(turns.values(), MOST_TURNS)),
         attempt_rows=tuple(_attempt(number, one) for number, one in enumerate(flagged[:MOST_ATTEMPTS])),
     )
 
@@ -184,19 +192,20 @@ def _turns(events: Sequence[BaseEvent]) -> dict[int, TurnSummary]:
     for event in events:
         match event:
             case Sampled():
-                turns[event.turn] = TurnSummary(event.turn, event.at_s, event.tokens, event.seconds, event.finish_reason)
-            case ToolCalled() if event.turn in turns:
-                turns[event.turn] = replace(turns[event.turn], tool=_text(event.tool, WORD_CHARS))
-            case ToolReturned() if event.turn in turns:
-                before = turns[event.turn]
-                turns[event.turn] = replace(
+                turn = _whole(event.turn)
+                turns[turn] = TurnSummary(turn, _real(event.at_s), _whole(event.tokens), _real(event.seconds), event.finish_reason)
+            case ToolCalled() if (turn := _whole(event.turn)) in turns:
+                turns[turn] = replace(turns[turn], tool=_text(event.tool, WORD_CHARS))
+            case ToolReturned() if (turn := _whole(event.turn)) in turns:
+                before = turns[turn]
+                turns[turn] = replace(
                     before,
                     tool=_text(event.tool, WORD_CHARS),
                     ok=event.ok,
-                    exit_code=event.exit_code,
+                    exit_code=_whole_or_none(event.exit_code),
                     timed_out=before.timed_out or event.timed_out,
-                    output_chars=before.output_chars + len(event.output),
-                    tool_s=before.tool_s + event.seconds,
+                    output_chars=_whole(before.output_chars + len(event.output)),
+                    tool_s=_real(before.tool_s + event.seconds),
                 )
             case _:
                 pass
@@ -206,13 +215,13 @@ def _turns(events: Sequence[BaseEvent]) -> dict[int, TurnSummary]:
 def _attempt(number: int, event: Flagged) -> AttemptSummary:
     return AttemptSummary(
         number=number,
-        turn=event.turn,
+        turn=_whole_or_none(event.turn),
         rule=_text(event.rule, WORD_CHARS),
         family=_text(event.family, WORD_CHARS),
         excerpt=_text(event.excerpt, MESSAGE_CHARS),
         succeeded=event.succeeded,
         evidence=_text(event.evidence, MESSAGE_CHARS),
-        version=event.version,
+        version=_whole_or_none(event.version),
     )
 
 
@@ -234,10 +243,27 @@ def _text(text: str, limit: int) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def _whole(number: int) -> int:
+    return max(-MOST, min(number, MOST))
+
+
+def _whole_or_none(number: int | None) -> int | None:
+    return None if number is None else _whole(number)
+
+
+def _real(number: float) -> float:
+    """A finite one; 0 for what is none. A trace may hold whole numbers that no float can."""
+    try:
+        found = float(number)
+    except OverflowError:
+        return 0.0
+    return found if math.isfinite(found) else 0.0
+
+
 def _numbers(components: Any) -> dict[str, float]:
     if not isinstance(components, dict):
         return {}
-    return {_text(str(name), WORD_CHARS): float(value) for name, value in list(components.items())[:20] if isinstance(value, int | float)}
+    return {_text(str(name), WORD_CHARS): _real(value) for name, value in list(components.items())[:20] if isinstance(value, int | float)}
 
 
 def _count(tests: Any, *, passed: bool) -> int:

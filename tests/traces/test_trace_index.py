@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +14,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from podgym.traces import Trace
-from podgym.traces.errors import IndexUnusable, RecordNotFound
-from podgym.traces.events import Closed, Created, Retried, ToolCalled, ToolReturned, Verified
+from podgym.traces.errors import IndexUnusable, RecordNotFound, TraceStoreError
+from podgym.traces.events import BaseEvent, Closed, Created, Flagged, Retried, Sampled, ToolCalled, ToolReturned, Verified
 from podgym.traces.file import TraceWriter
-from podgym.traces.index import Index, IndexWriter, RolloutFilter, rebuild_index
+from podgym.traces.index import Index, IndexWriter, RolloutFilter, rebuild, rebuild_index
 from podgym.traces.index import writer as writer_module
-from podgym.traces.index.database import HEAD
+from podgym.traces.index.database import HEAD, remedy_for
 from podgym.traces.index.tables import Base
 from podgym.traces.store import RunState, RunStore
 from podgym.traces.summary import RolloutSummary, summarise
@@ -237,6 +238,64 @@ def test_a_refusing_disk_is_told_and_survived(index: Index, summary: RolloutSumm
     assert index.find("r0").reward == 1.0 and index.metrics("run-1") == {"x": [(0, 1.0)]}
 
 
+def test_closing_while_the_thread_wakes_does_not_hang(index: Index, summary: RolloutSummary) -> None:
+    """`close` comes exactly when the thread has waited for `flush_s` and has not yet looked again."""
+    writer = IndexWriter(index, "run-1", flush_s=0.01)
+    closing = threading.Thread(target=writer.close, daemon=True)
+    wait = writer._stop.wait
+
+    def waited(timeout: float | None = None) -> bool:
+        stopped = wait(timeout)
+        if not stopped and not closing.is_alive():
+            closing.start()
+            while not (writer._stop.is_set() and writer._wake.is_set()):
+                threading.Event().wait(0.001)
+        return stopped
+
+    writer._stop.wait = waited  # type: ignore[method-assign]  # to meet that moment
+    writer.add(summary)
+    assert writer._stop.is_set() or wait(5)
+    closing.join(5)
+    assert not closing.is_alive() and not writer._thread.is_alive()
+    assert index.find("r0").reward == 1.0
+
+
+def test_a_row_that_no_database_takes_is_left_out_alone(index: Index, summary: RolloutSummary, caplog: pytest.LogCaptureFixture) -> None:
+    with IndexWriter(index, "run-1", flush_s=60) as writer:
+        writer.run(name="demo")
+        writer.add(replace(summary, rollout_id="good"))
+        writer.add(replace(summary, rollout_id="bad", turns=2**70))
+        writer.add(replace(summary, rollout_id="nan", temperature=math.nan))
+        writer.metrics(0, {"loss": math.nan, "solved": 0.5})
+        writer.metrics(2**70, {"solved": 0.5})
+        writer.flush()
+        writer.add(replace(summary, rollout_id="later"))
+    assert {row.rollout_id for row in index.rollouts("run-1").rows} == {"good", "later"}
+    assert index.run("run-1").name == "demo" and index.metrics("run-1") == {"solved": [(0, 0.5)]}
+    assert [line.split(":")[0] for line in writer.left_out] == ["rollout bad", "rollout nan", f"metric solved of step {2**70}"]
+    assert all(line in caplog.text for line in ("rollout bad", "rollout nan"))
+
+
+def test_a_trace_of_absurd_numbers_is_indexed(index: Index) -> None:
+    trace = Trace()
+    trace.append(Created(rollout_id="r0", run_id="run-1", group_id="g", task_id="t", environment="e", step=2**70, attempt=-(2**70)))
+    for turn in (2**70, 0):
+        trace.append(Sampled(turn=turn, start=0, tokens=10**400, text="", finish_reason="stop", seconds=math.inf))
+        trace.append(ToolReturned(turn=turn, tool="bash", ok=True, exit_code=-(2**99), output="", seconds=math.nan))
+    trace.append(Flagged(turn=2**70, rule="r", family="f", version=2**70))
+    verdict = {"components": {"a": 10**400, "b": math.nan, "c": 0.5}, "message": [[[]]]}
+    trace.append(Verified(status="scored", reward=math.nan, verdict=verdict, seconds=math.inf))
+    with IndexWriter(index, "run-1") as writer:
+        writer.add(trace)
+    assert writer.left_out == []
+    detail = index.rollout("r0")
+    most = 2**31 - 1
+    assert (detail.rollout.step, detail.rollout.attempt, detail.rollout.reward, detail.rollout.turns) == (most, -most, None, 2)
+    assert [turn.turn for turn in detail.turns] == [0, most] and detail.turns[0].exit_code == -most
+    assert detail.verdict is not None and detail.verdict.components == {"a": 0.0, "b": 0.0, "c": 0.5}
+    assert detail.attempts[0].version == most
+
+
 def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecordNotFound, match="no index"):
         Index(f"sqlite:///{tmp_path}/none.sqlite", create=False)
@@ -245,6 +304,26 @@ def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     for url in (f"sqlite:///{tmp_path}/bad.sqlite", "nonsense", "madeup://x", f"sqlite:///{tmp_path}/bad.sqlite/x.sqlite"):
         with pytest.raises(IndexUnusable, match=r"The index .* cannot be"):
             Index(url)
+    with pytest.raises(IndexUnusable, match="Delete it"):
+        Index(f"sqlite:///{tmp_path}/bad.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("database disk image is malformed", "Delete it"),
+        ("file is not a database", "Delete it"),
+        ("no such table: runs", "delete it"),
+        ("database is locked", "try again"),
+        ("database or disk is full", "Free space"),
+        ("attempt to write a readonly database", "can be written"),
+        ("unable to open database file", "can be written"),
+        ("connection refused", "that it runs"),
+    ],
+)
+def test_only_a_broken_index_is_to_be_deleted(said: str, remedy: str) -> None:
+    assert remedy in remedy_for(sqlite3.OperationalError(said))
+    assert ("elete" in remedy_for(sqlite3.OperationalError(said))) == ("elete" in remedy)
 
 
 def test_an_index_of_a_later_version_is_refused(tmp_path: Path) -> None:
@@ -289,7 +368,9 @@ def test_an_index_in_memory() -> None:
 def test_rebuilding_gives_the_same_rows(tmp_path: Path, add_rollout: AddRollout) -> None:
     run = RunStore(tmp_path).create("demo")
     run.write_state(RunState(status="finished", name="demo", started_s=1.0))
-    with Index(run.index_url) as index, IndexWriter(index, run.id) as writer:
+    with Index(run.index_url) as index, IndexWriter(index, run.id, folder=run) as writer:
+        for step in range(3):
+            writer.metrics(step, {"loss": 1 / (step + 1), "nan": math.nan})
         for number in range(12):
             with TraceWriter(run.trace_path(f"r{number}")) as sink:
                 trace = add_rollout(
@@ -298,6 +379,8 @@ def test_rebuilding_gives_the_same_rows(tmp_path: Path, add_rollout: AddRollout)
             writer.add(trace)
     with Index(run.index_url) as index:
         before = {row.rollout_id: index.rollout(row.rollout_id) for row in index.rollouts(run.id).rows}
+        curves = index.metrics(run.id)
+        assert curves == {"loss": [(0, 1.0), (1, 0.5), (2, 1 / 3)]}
     for path in run.path.glob("index.sqlite*"):
         path.unlink()
     broken = run.trace_path("broken")
@@ -318,6 +401,68 @@ def test_rebuilding_gives_the_same_rows(tmp_path: Path, add_rollout: AddRollout)
             ):
                 assert (left and left.as_dict() | {"seq": 0}) == (right and right.as_dict() | {"seq": 0})
         assert index.run(run.id).name == "demo"
+        assert index.metrics(run.id) == curves
+
+
+def test_what_fails_while_a_trace_is_read_is_not_the_traces_fault(
+    tmp_path: Path, add_rollout: AddRollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunStore(tmp_path).create("demo")
+    with TraceWriter(run.trace_path("r0")) as sink:
+        add_rollout(Trace(sink=sink), run_id=run.id)
+
+    def refuse(*_: Any) -> None:
+        raise IndexUnusable("The disk is full.")
+
+    monkeypatch.setattr(IndexWriter, "add", refuse)
+    with pytest.raises(IndexUnusable, match="full"):
+        rebuild_index(run)
+
+
+def test_rebuilding_names_rows_that_no_database_takes(tmp_path: Path, add_rollout: AddRollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunStore(tmp_path).create("demo")
+    for name in ("r0", "r1"):
+        with TraceWriter(run.trace_path(name)) as sink:
+            add_rollout(Trace(sink=sink), rollout_id=name, run_id=run.id)
+
+    def absurd(events: Iterable[BaseEvent]) -> RolloutSummary:
+        made = summarise(events)
+        return replace(made, turns=2**70) if made.rollout_id == "r0" else made
+
+    monkeypatch.setattr(rebuild, "summarise", absurd)
+    done, left_out = rebuild_index(run)
+    assert done == 1 and len(left_out) == 1 and left_out[0].startswith("rollout r0: ")
+
+
+def test_metrics_survive_torn_lines(tmp_path: Path) -> None:
+    run = RunStore(tmp_path).create("demo")
+    assert list(run.metrics()) == []
+    run.append_metrics(0, 5.0, {"loss": 1.0})
+    with run.metrics_path.open("ab") as file:
+        file.write(b'{"step": 1, "at_s": 6.0, "val')
+    run.append_metrics(2, 7.0, {"loss": math.inf, "kept": 2})
+    with run.metrics_path.open("ab") as file:
+        file.write(b'{"step": %d, "at_s": 1, "values": {}}\n[]\n\xff\n' % 2**70)
+    assert list(run.metrics()) == [(0, 5.0, {"loss": 1.0}), (2, 7.0, {"kept": 2.0})]
+    run.metrics_path.unlink()
+    run.metrics_path.mkdir()
+    with pytest.raises(TraceStoreError):
+        run.append_metrics(0, 5.0, {})
+    with pytest.raises(TraceStoreError):
+        list(run.metrics())
+
+
+def test_metrics_that_cannot_be_kept_beside_the_index_are_kept_later(
+    index: Index, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = RunStore(tmp_path).create("demo")
+    run.metrics_path.mkdir()
+    with IndexWriter(index, run.id, folder=run, flush_s=60) as writer:
+        writer.metrics(0, {"loss": 1.0})
+        writer.flush()
+        assert "not kept" in caplog.text and index.metrics(run.id) == {"loss": [(0, 1.0)]}
+        run.metrics_path.rmdir()
+    assert [(step, values) for step, _, values in run.metrics()] == [(0, {"loss": 1.0})]
 
 
 def test_text_that_no_database_takes_is_made_plain(index: Index) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from podgym.traces.errors import IndexUnusable, RecordNotFound
 
-__all__ = ["HEAD", "open_engine"]
+__all__ = ["HEAD", "open_engine", "remedy_for"]
 
 HEAD = "0002"
 """The newest revision in `migrations/versions`."""
@@ -58,13 +58,27 @@ def open_engine(url: str, *, create: bool) -> Engine:
     except SQLAlchemyError as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
-        raise IndexUnusable(
-            f"The index {_shown(url)} cannot be used: {cause}.", remedy="Delete it and rebuild it from the run's traces."
-        ) from error
+        raise IndexUnusable(f"The index {_shown(url)} cannot be used: {cause}.", remedy=remedy_for(cause)) from error
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def remedy_for(cause: object) -> str:
+    """What to do about what the database said. Nothing is to be deleted that another moment or another disk would heal."""
+    said = str(cause).lower()
+    if "not a database" in said or "malformed" in said:
+        return "Delete it; `podgym rollout list` rebuilds it from the run's folder."
+    if "locked" in said or "busy" in said:
+        return "Another process is writing it; try again."
+    if "full" in said or "disk i/o" in said:
+        return "Free space on its disk and try again."
+    if "unable to open" in said or "readonly" in said or "permission" in said:
+        return "Check that its folder can be written."
+    if "no such table" in said or "no such column" in said:
+        return "It lacks what an index has; delete it, and `podgym rollout list` rebuilds it from the run's folder."
+    return "Check the database's address, and that it runs."
 
 
 def _dumps(value: Any) -> str:

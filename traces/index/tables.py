@@ -1,5 +1,5 @@
-"""The tables of the index. Small rows only; everything here can be rebuilt from trace files but metrics and run rows, which the
-driver also keeps in `summary.json`.
+"""The tables of the index. Small rows only; everything here can be rebuilt from the run's folder: its traces, `state.json` and
+`metrics.jsonl`.
 
 A row belongs to a run by `run_id`, so that one PostgreSQL database can hold many runs. `RolloutRow.seq` is the cursor of
 rollouts. A change of these classes needs a migration in `migrations/versions` and a new `HEAD` in `database.py`.
