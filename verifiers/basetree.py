@@ -97,7 +97,10 @@ class BaseTree:
             fields = head.split()
             if not tab or len(fields) < 3:
                 if line.strip():
-                    raise PlanError(f"The listing has the line {line[:120]!r}, which `git ls-tree -r -z` does not write.")
+                    raise PlanError(
+                        f"The listing has the line {line[:120]!r}, which `git ls-tree -r -z` does not write.",
+                        remedy="List the tree with that command.",
+                    )
                 continue
             if fields[1] == b"blob":
                 size = int(fields[3]) if len(fields) > 3 and fields[3].isdigit() else -1

@@ -134,7 +134,7 @@ async def _collect(sandbox: Sandbox, source: ReportSource, folder: str, *, workd
             reason=f"The test report could not be read within {_COLLECT_TIMEOUT_S:g} s; something in the sandbox holds it up."
         )
     if result.stdout.cut or not (data.startswith(frame + b"\n") and data.endswith(b"\n" + frame)):
-        return _Collected(reason="Something but podgym wrote to the channel of the report.")
+        return _Collected(reason="Something but podgym wrote to the channel of the report, or replaced `head` or `tar`: see the log.")
     root, _, archive = data[len(frame) + 1 : -len(frame) - 1].partition(b"\0")
     if len(archive) >= source.max_bytes:
         return _Collected(reason=f"The test report is larger than {source.max_bytes} bytes. Run fewer tests at once.")

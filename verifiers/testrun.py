@@ -96,7 +96,13 @@ def _read(result: CommandResult, marker: str, command: TestCommand) -> TestRepor
     if result.stdout.cut or result.stdout.tail:
         return problem("malformed_report", f"The test report is larger than {MAX_REPORT_BYTES} bytes. Run fewer tests at once.")
     if not (data.startswith(frame + b"\n") and data.endswith(b"\n" + frame) and len(data) > 2 * len(frame)):
-        return problem("malformed_report", "The test run wrote to the channel of the report; nothing but podgym's runner may.")
+        return problem(
+            "malformed_report",
+            (
+                "The test run wrote to the channel of the report; nothing but podgym's runner may. "
+                "A test or the code under test writes to open files that are not its own: see the log."
+            ),
+        )
     try:
         outcomes = parse_junit(data[len(frame) + 1 : -len(frame) - 1])
     except ReportError as error:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podgym.verifiers.errors import ReportError
-from podgym.verifiers.reports import junit, parse_junit, visible, worst
+from podgym.verifiers.reports import junit, parse_junit, parsed, visible, worst
 
 
 def suite(*cases: str) -> bytes:
@@ -150,13 +151,14 @@ BOMB = b"""<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b 
         (BOMB, "document type"),
         (b'<!DOCTYPE testsuites SYSTEM "file:///etc/passwd"><testsuites/>', "document type"),
         (b"<html/>", "root is <html>"),
-        (b"<testsuites>" + b"<a>" * 50, "deeper"),
+        (b"<testsuites>" + b"<a>" * 100, "deeper"),
         (suite('<testcase classname="" name=""/>'), "names a test ''"),
         (suite(case("t.py", "t", "n" * 5000)), "characters"),
         (b'<testsuite podgym="1" tests="2"><testcase name="a"/></testsuite>', "announces 2 tests and holds 1"),
         (b'<testsuite podgym="1" tests="many"/>', "number of tests"),
-        (b"<?xml version='1.0' encoding='no-such'?><testsuites/>", "report"),
-        (b"<testsuites>\xff\xfe</testsuites>", "well-formed"),
+        ("<?xml version='1.0' encoding='no-such'?><testsuites/>".encode("utf-16"), "report"),
+        (suite(case("t.py", "t." * 2049, "n")), "4098 characters.*at most 4096"),
+        (suite(case("t/" * 2049, "t", "n")), "4098 characters"),
     ],
 )
 def test_hostile_documents_are_refused(data: bytes, said: str) -> None:
@@ -165,12 +167,22 @@ def test_hostile_documents_are_refused(data: bytes, said: str) -> None:
 
 
 def test_bounds_on_bytes_and_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(junit, "MAX_CASES", 2)
+    monkeypatch.setattr(parsed, "MAX_CASES", 2)
     with pytest.raises(ReportError, match="more than 2 tests"):
         parse_junit(suite(*(case("t.py", "t", f"a{n}") for n in range(3))))
     monkeypatch.setattr(junit, "MAX_REPORT_BYTES", 10)
     with pytest.raises(ReportError, match="at most 10 are read"):
         parse_junit(suite(case("t.py", "t", "a")))
+
+
+def test_many_files_and_many_names_take_linear_time() -> None:
+    files = [case(f"tests/test_{number}.py", f"tests.test_{number}", "a") for number in range(20_000)]
+    lone = [case("", "", f"tests.test_{number}") for number in range(20_000)]
+    deep = [case("", f"{number}." + "p." * 1900, "a") for number in range(1000)]
+    started = time.process_time()
+    found = parse_junit(suite(*files, *lone, *deep))
+    assert time.process_time() - started < 20
+    assert len(found) == 41_000 and found["tests/test_7.py"] == "passed"
 
 
 names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=20).filter(lambda text: text.strip() == text)

@@ -32,6 +32,14 @@ def sample(format: ReportFormat, name: str) -> dict[str, str]:
 
 OUTER = {"ok": "passed", "bad": "failed", "later": "skipped", "some day": "skipped"}
 VITEST = {f"v/a.test.mjs::outer > {name}": outcome for name, outcome in OUTER.items()} | {"v/a.test.mjs::top": "passed"}
+GOOGLE = {
+    "unit.cpp::Calc::Adds": "passed",
+    "unit.cpp::Calc::Fails": "failed",
+    "unit.cpp::Calc::Skips": "skipped",
+    "unit.cpp::Calc::DISABLED_Later": "skipped",
+    "unit.cpp::Few/Each::Adds/0": "passed",
+    "unit.cpp::Few/Each::Adds/1": "passed",
+}
 REAL: dict[tuple[ReportFormat, str], dict[str, str]] = {
     ("jest-json", "jest.json"): {f"j/a.test.js::outer > {name}": outcome for name, outcome in OUTER.items()}
     | {"j/a.test.js::outer > inner > same": "failed", "j/a.test.js::esc \\x1b[31m": "passed", "j/b.test.js": "error"},
@@ -87,6 +95,22 @@ REAL: dict[tuple[ReportFormat, str], dict[str, str]] = {
     },
     ("gtest-xml", "doctest.xml"): {"math::adds": "passed", "math::wrong": "failed", "skipped": "skipped", "passes": "passed"},
     ("junit", "doctest-junit.xml"): {"d.cpp::adds": "passed", "d.cpp::wrong": "failed", "d.cpp::passes": "passed"},
+    ("junit", "gtest.xml"): GOOGLE,
+    ("junit", "gtest-listed.xml"): {
+        "unit.cpp::Calc::Adds": "skipped",
+        "unit.cpp::Calc::Fails": "skipped",
+        "unit.cpp::Few/Each::Adds/0": "skipped",
+        "unit.cpp::Few/Each::Adds/1": "skipped",
+    },
+    ("junit", "gtest-skipped.xml"): {"unit.cpp::Calc::Adds": "skipped", "unit.cpp::Calc::Fails": "skipped"},
+    ("gtest-xml", "gtest.xml"): {identity.removeprefix("unit.cpp::").replace("::", "."): outcome for identity, outcome in GOOGLE.items()},
+    ("gtest-xml", "gtest-listed.xml"): {
+        "Calc.Adds": "skipped",
+        "Calc.Fails": "skipped",
+        "Few/Each.Adds/0": "skipped",
+        "Few/Each.Adds/1": "skipped",
+    },
+    ("gtest-xml", "gtest-skipped.xml"): {"Calc.Adds": "skipped", "Calc.Fails": "skipped"},
     ("junit", "meson.xml"): {
         "demo::demo:passes": "passed",
         "demo::slow - demo:fails": "failed",
@@ -101,6 +125,15 @@ REAL: dict[tuple[ReportFormat, str], dict[str, str]] = {
 @pytest.mark.parametrize(("format", "name"), REAL)
 def test_reports_of_real_runners(format: ReportFormat, name: str) -> None:
     assert sample(format, name) == REAL[format, name]
+
+
+@pytest.mark.parametrize("name", ["gtest-listed.xml", "gtest-skipped.xml", "gtest.xml"])
+def test_reports_of_googletest_that_meson_copied(name: str) -> None:
+    """Meson takes over the suites and puts the names of its own before theirs."""
+    text = (SAMPLES / name).read_text()
+    suites = text[text.index("<testsuite ") : text.rindex("</testsuites>")].replace('<testsuite name="', '<testsuite name="demo.unit.')
+    copied = parse("junit", f'<testsuites tests="6" errors="0" failures="0">{suites}</testsuites>')
+    assert list(copied.outcomes.values()) == list(sample("junit", name).values())
 
 
 def test_surefire_in_several_files_with_reruns_and_nested_classes() -> None:
@@ -409,12 +442,12 @@ def test_printed_bytes_that_xml_does_not_know_cost_no_report(bad: bytes) -> None
 BIG = """
 import resource, sys
 from podgym.verifiers.errors import ReportError
-from podgym.verifiers.reports import ReportFile, parse_report
+from podgym.verifiers.reports import ReportFile, parse_junit, parse_report
 format, start, unit, end = sys.argv[1:5]
 data = start.encode() + unit.encode() * (int(sys.argv[5]) // len(unit)) + end.encode()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
-    print(len(parse_report(format, [ReportFile(data)]).outcomes))
+    print(len(parse_junit(data) if format == "pytest" else parse_report(format, [ReportFile(data)]).outcomes))
 except ReportError as error:
     print(error)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -435,6 +468,17 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
         ("junit", '<testsuites><testsuite name="s">', "<x a='b'>", ""),
         ("gtest-xml", '<testsuites><testsuite name="s"><testcase name="t">', "<failure/>", "</testcase></testsuite></testsuites>"),
         ("gtest-xml", '<testsuites a="', "y", '"/>'),
+        *(
+            (format, f'<testsuites><testsuite><testcase name="t" {key}="', "a.", '"/></testsuite></testsuites>')
+            for format in ("pytest", "junit", "gtest-xml")
+            for key in ("classname", "file")
+        ),
+        *(
+            (format, f'<testsuites><testsuite name="{"n" * 100_000}">', '<testcase name="t"/>', "</testsuite></testsuites>")
+            for format in ("pytest", "junit", "gtest-xml")
+        ),
+        ("pytest", "<testsuites><testsuite>", '<testcase name="t"/>', "</testsuite></testsuites>"),
+        ("pytest", "<testsuites><testsuite>", '<testcase file="t.py"><failure/>', ""),
     ],
 )
 def test_megabytes_of_anything_are_read_in_bounded_memory(format: str, start: str, unit: str, end: str) -> None:

@@ -91,5 +91,5 @@ def parse_go_json(files: Sequence[ReportFile], root: str) -> ParsedReport:
             events.line(line)
     events.finish()
     if not events.seen and not outcomes.found:
-        raise ReportError("The test report holds no event of `go test -json`.", remedy="Read the log of the test run.")
+        raise ReportError("The test report holds no event of `go test -json`.")
     return outcomes.report()

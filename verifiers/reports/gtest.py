@@ -14,7 +14,13 @@ from podgym.verifiers.reports.parsed import Outcomes, ParsedReport, ReportFile, 
 from podgym.verifiers.reports.xml import XmlReader
 from podgym.verifiers.verdict import TestOutcome
 
-__all__ = ["parse_gtest_xml"]
+__all__ = ["never_began", "parse_gtest_xml"]
+
+
+def never_began(attributes: dict[str, str]) -> bool:
+    """Whether a case of GoogleTest's is `completed` only because nothing of it ran, as where an environment skipped the run: its
+    time is the epoch's."""
+    return attributes.get("timestamp", "").startswith(("1969-12-31", "1970-01-01"))
 
 
 class _Reader(XmlReader):
@@ -43,10 +49,8 @@ class _Reader(XmlReader):
             self._case = (self.depth, attributes.get("name", ""))
             stated = attributes.get("result", ""), attributes.get("status", ""), attributes.get("skipped", "")
             ran = stated[0] in ("", "completed") and stated[1] in ("", "run") and stated[2] != "true"
-            # One that never began is `completed` too where an environment skipped the run; its time is the epoch's. A mere
-            # list of tests (`list_tests`, which the code under test can set) has neither word.
-            ran = ran and not attributes.get("timestamp", "").startswith(("1969-12-31", "1970-01-01"))
-            ran = ran and (not self._native or any(stated[:2]))
+            # A mere list of tests (`list_tests`, which the code under test can set) has neither word.
+            ran = ran and not never_began(attributes) and (not self._native or any(stated[:2]))
             # GoogleTest says `completed`; the other two must say success in a result of their own.
             self._said = [] if ran else ["skipped"]
         elif name in ("OverallResultsCases", "OverallResultsTestCases"):

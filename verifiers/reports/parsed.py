@@ -106,7 +106,10 @@ class Outcomes:
         """An id: the non-empty parts joined by `::`. Raises `ReportError` for an empty one and a long one."""
         identity = visible("::".join(part for part in parts if part))
         if not identity or len(identity) > MAX_ID_CHARACTERS:
-            raise ReportError(f"The test report names a test {identity[:80]!r} ({len(identity)} characters).")
+            raise ReportError(
+                f"The test report names a test {identity[:80]!r} ({len(identity)} characters); 1 to {MAX_ID_CHARACTERS} are read.",
+                remedy="Name every test, and shorten the name of the test or its parameters.",
+            )
         return identity
 
     def add(self, parts: Iterable[str], outcome: TestOutcome) -> str:
@@ -142,4 +145,4 @@ def load_json(data: bytes) -> object:
         except orjson.JSONDecodeError:
             return orjson.loads(data.decode("utf-8-sig", "replace").encode("utf-8", "replace"))
     except orjson.JSONDecodeError as error:
-        raise ReportError(f"The test report is not JSON: {error}.", remedy="Read the log of the test run.") from error
+        raise ReportError(f"The test report is not JSON: {error}.") from error

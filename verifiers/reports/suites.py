@@ -6,6 +6,7 @@ suites that enclose the case instead. A case that its writer marks as skipped (a
 to be written) is skipped, whatever else it says. A case that failed and passed in a later attempt counts as passed where the runner
 itself says so in one case (`flakyFailure`), and as failed where it wrote two cases. The counts of each suite must be those
 of its cases, counted directly or through nested suites; Catch2, which counts assertions there, is known by its host name.
+Cases that GoogleTest only lists, or never began, are skipped too, also where Meson copies them into a report of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from podgym.verifiers.errors import ReportError
+from podgym.verifiers.reports.gtest import never_began
 from podgym.verifiers.reports.parsed import Outcomes, ParsedReport, ReportFile, relative, worst
 from podgym.verifiers.reports.xml import XmlReader
 from podgym.verifiers.verdict import TestOutcome
@@ -60,10 +62,13 @@ class _Reader(XmlReader):
         self._outcomes, self._root = outcomes, root
         self._suites: list[_Suite] = []
         self._case: _Case | None = None
+        self._all_tests = False
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Suites and cases; what is inside a case counts only as its direct child."""
         case = self._case
+        if self.depth == 1:
+            self._all_tests = attributes.get("name") == "AllTests"
         if case is not None:
             if self.depth == case.depth + 1 and name in _CHILDREN:
                 case.outcomes.append(_CHILDREN[name])
@@ -77,8 +82,16 @@ class _Reader(XmlReader):
             self._suites.append(_Suite(attributes.get("name", "") if name == "testsuite" else "", tests, stated))
         elif name == "testcase" and self._suites:
             stated_outcomes = [_STATUS[value] for key in ("status", "result") if (value := attributes.get(key, "").lower()) in _STATUS]
+            if never_began(attributes) or self._only_listed(attributes):
+                stated_outcomes.append("skipped")
             file = relative(attributes.get("file", ""), self._root)
             self._case = _Case(self.depth, file, attributes.get("classname", ""), attributes.get("name", ""), stated_outcomes)
+
+    def _only_listed(self, attributes: dict[str, str]) -> bool:
+        """Whether GoogleTest says where a case is and nothing of a run."""
+        if "status" in attributes or "result" in attributes:
+            return False
+        return self._all_tests or ("line" in attributes and not {"time", "classname"} & attributes.keys())
 
     def end(self, name: str) -> None:
         """A case is complete, or a suite can be counted."""

@@ -134,6 +134,6 @@ def parse_tap(files: Sequence[ReportFile], root: str) -> ParsedReport:
             if len(line) <= _MAX_LINE:
                 stream.line(line.decode("utf-8", "replace").rstrip("\r\n\t "))
         if not stream.seen:
-            raise ReportError("The test report holds no plan and no test point of TAP.", remedy="Read the log of the test run.")
+            raise ReportError("The test report holds no plan and no test point of TAP.")
         stream.finish()
     return outcomes.report()

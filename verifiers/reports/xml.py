@@ -1,7 +1,8 @@
 """XML reports as a bounded stream of elements; no document type, no entity, no tree.
 
-Runners copy what tests print into their reports, so bytes that XML does not know (control characters, broken UTF-8) are
-replaced before the parser sees them; whatever else is not well-formed is refused.
+What names suites and cases is bounded before anything is made of it, because ids are made of several such names. Runners
+copy what tests print into their reports, so bytes that XML does not know (control characters, broken UTF-8) are replaced
+before the parser sees them; whatever else is not well-formed is refused.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from typing import Final
 from xml.parsers import expat
 
 from podgym.verifiers.errors import ReportError
+from podgym.verifiers.reports.parsed import MAX_ID_CHARACTERS, visible
 
-__all__ = ["MAX_DEPTH", "XmlReader"]
+__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "XmlReader"]
 
 MAX_DEPTH: Final = 64
 MAX_ELEMENTS: Final = 1_000_000
+_NAMED: Final = frozenset({"testsuites", "testsuite", "testcase", "TestSuite", "TestCase"})
+_NAMES: Final = ("name", "classname", "file", "filename")
 _PRINTABLE: Final = bytes(code if code >= 32 or code in (9, 10, 13) else 63 for code in range(256))
 
 
@@ -46,7 +50,11 @@ class XmlReader:
         try:
             parser.Parse(data if data.startswith((b"\xff\xfe", b"\xfe\xff")) else data.translate(_PRINTABLE), True)
         except expat.ExpatError as error:
-            raise ReportError(f"The test report is not well-formed XML: {error}.", remedy="Read the log of the test run.") from error
+            raise ReportError(f"The test report is not well-formed XML: {error}.") from error
+        except ReportError:
+            raise
+        except (LookupError, ValueError) as error:
+            raise ReportError(f"The test report is not readable text: {error}.") from error
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
@@ -68,12 +76,26 @@ class XmlReader:
         if self.depth > MAX_DEPTH:
             raise ReportError(f"The test report is nested deeper than {MAX_DEPTH} elements.")
         if self.depth == 1 and name not in self.roots:
-            raise ReportError(f"The test report's root is <{name[:80]!r}>, not one of {', '.join(sorted(self.roots))}.")
+            allowed = " or ".join(f"<{root}>" for root in sorted(self.roots))
+            raise ReportError(
+                f"The test report's root is <{visible(name[:80])}>, not {allowed}.", remedy="Check the format that the task states."
+            )
+        if name in _NAMED:
+            _check_names(attributes)
         self.start(name, attributes)
 
     def _end(self, name: str) -> None:
         self.end(name)
         self.depth -= 1
+
+
+def _check_names(attributes: dict[str, str]) -> None:
+    for key in _NAMES:
+        if len(text := attributes.get(key, "")) > MAX_ID_CHARACTERS:
+            raise ReportError(
+                f"The test report names a test {visible(text[:80])!r} ({len(text)} characters); at most {MAX_ID_CHARACTERS} are read.",
+                remedy="Shorten the name of the test or its parameters.",
+            )
 
 
 def _refuse(*_: object) -> None:
