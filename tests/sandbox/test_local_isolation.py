@@ -47,13 +47,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def drive(isolation: str, folder: Path, *, prefix: str) -> dict[str, object]:
+def drive(isolation: str, folder: Path, *, prefix: str, driver: str = DRIVER) -> dict[str, object]:
     """Run a driver under `unshare`, after the shell commands `prefix`."""
     if shutil.which("unshare") is None:
         pytest.skip("needs unshare of util-linux")
     script = f'{prefix} exec {sys.executable} -c "$0" {isolation} {folder}/scratch {folder}/cache'
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "sh", "-c", script, DRIVER],
+        ["unshare", "--user", "--map-root-user", "sh", "-c", script, driver],
         capture_output=True,
         text=True,
         timeout=60,
@@ -75,6 +75,43 @@ def test_an_unprivileged_driver_isolates_too(tmp_path):
     assert told["file"] == "hello\n"
     assert told["messages"] == []
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+NEIGHBOURS = r"""
+import asyncio, json, sys
+from podgym.sandbox import SandboxSpec
+from podgym.sandbox.local import LocalConfig, LocalProvider
+
+PLANT = (
+    "rm -rf /dev/fd /dev/null; mkdir /dev/fd; echo 'echo planted' > /dev/fd/9; echo x > /dev/planted; echo x > /dev/pts/planted;"
+    "head -c 1M /dev/zero > /dev/filled; echo gone > /dev/null && echo writable"
+)
+
+async def main(scratch, cache):
+    provider = LocalProvider(LocalConfig(isolation="require", scratch=scratch, cache=cache))
+    first, second = [await provider.create(SandboxSpec(image="host")) for _ in range(2)]
+    planted = await first.run(PLANT, timeout_s=20)
+    third = await provider.create(SandboxSpec(image="host"))
+    told = {"planted": planted.stdout.text()}
+    for name, sandbox in {"second": second, "third": third}.items():
+        long = await sandbox.run("echo own\n" + "# padding\n" * 20_000, timeout_s=20)
+        seen = await sandbox.run("ls /dev | sort | tr '\n' ' '; readlink /dev/fd", timeout_s=20)
+        told[name] = [long.stdout.text(), seen.stdout.text()]
+    await provider.close()
+    print(json.dumps(told))
+
+asyncio.run(main(*sys.argv[2:]))
+"""
+
+
+def test_sandboxes_of_an_unprivileged_driver_cannot_change_each_others_devices(tmp_path):
+    told = drive("require", tmp_path, prefix="", driver=NEIGHBOURS)
+    assert told["planted"] == "writable\n"
+    for name in ("second", "third"):
+        ran, seen = told[name]
+        assert ran == "own\n"
+        assert seen.split()[-1] == "/proc/self/fd"
+        assert {"planted", "filled"}.isdisjoint(seen.split()) and {"null", "zero", "urandom"} <= set(seen.split())
 
 
 def test_required_isolation_that_cannot_be_had_is_refused(tmp_path):

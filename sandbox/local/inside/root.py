@@ -3,7 +3,8 @@
 The template is a tmpfs that holds read-only binds of the machine's programs, a minimal `/dev`, and under `/.podgym`
 what the spawner needs (image layers, scratch space, interpreters). The spawner pivots into it, so the rest of the
 machine is already out of reach there. A sandbox's root is a fresh tmpfs, or a scratch directory, with those binds,
-its own `/proc`, and an overlay for each directory that its image keeps; all else on it is writable and its own.
+its own `/proc`, and an overlay for each directory that its image keeps; all else on it is writable and its own. What all
+sandboxes see of the template, `/dev` too, is read-only: for a driver that is not root it belongs to the sandboxes' user.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def make_template(config: dict[str, Any]) -> Template:
     for path, link in links:
         os.makedirs(os.path.dirname(top + path), exist_ok=True)
         os.symlink(link, top + path)
+    # Devices are written to all the same, and terminals are in each sandbox's own `/dev/pts`.
+    kernel.set_read_only(f"{top}/dev")
     for path in config["mask"]:
         if os.path.isdir(top + path):
             kernel.mount("tmpfs", top + path, "tmpfs", kernel.MS_NOSUID, "size=4k,mode=755")
@@ -62,9 +65,11 @@ def _bind_all(binds: list[tuple[str, str, bool]], top: str) -> None:
     """Cover `top` with a tmpfs and bind everything into it."""
     # The sources stay reachable by descriptor when the tmpfs covers the directory that they are in.
     handles = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _, _ in binds]
-    kernel.mount("tmpfs", top, "tmpfs", kernel.MS_NOSUID, "mode=755")
-    for folder in ("dev", "dev/pts", "proc", HOLD[1:], f"{HOLD[1:]}/new"):
+    kernel.mount("tmpfs", top, "tmpfs", kernel.MS_NOSUID, "mode=755,size=1m")
+    for folder in ("dev", "proc", HOLD[1:], f"{HOLD[1:]}/new"):
         os.mkdir(f"{top}/{folder}", 0o755)
+    kernel.mount("tmpfs", f"{top}/dev", "tmpfs", kernel.MS_NOSUID, "mode=755,size=64k")
+    os.mkdir(f"{top}/dev/pts", 0o755)
     for handle, (source, target, _) in zip(handles, binds, strict=True):
         if os.path.isdir(f"/proc/self/fd/{handle}"):
             os.makedirs(top + target, 0o755, exist_ok=True)
