@@ -21,7 +21,8 @@ from podgym.console.jobs.errors import SubmitError
 __all__ = ["build_wheel", "ship_podgym"]
 
 _LEFT_OUT = (
-    ".*", "*.egg-info", "__pycache__", "build", "dist", "runs", "tests", "typelinks", "benchmarks", "docs", "examples", "node_modules",
+    ".*", "*.egg-info", "__pycache__", "build", "dist", "play", "runs", "tests", "typelinks", "benchmarks", "docs", "examples",
+    "node_modules",
 )  # fmt: skip
 _BUILD_S = 300.0
 _BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
