@@ -8,6 +8,8 @@ however the driver ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
 import marshal
 import os
@@ -91,7 +93,9 @@ class LocalProvider:
                 raise TransportError("The local provider is closed.", remedy="Create a new provider.")
             if self._spawner is None or self._store is None:
                 self._spawner = await self._start(spec.labels.get("run", ""))
-                self._store = LayerStore(self._spawner.layers, build=self._open_build, lock_timeout_s=self._config.image_lock_timeout_s)
+                # Bound to this helper: an image whose making outlives it fails, and is made anew by those who wait.
+                build = functools.partial(self._open_build, self._spawner)
+                self._store = LayerStore(self._spawner.layers, build=build, lock_timeout_s=self._config.image_lock_timeout_s)
             return self._spawner, self._store
 
     async def _start(self, run: str) -> Spawner:
@@ -106,36 +110,37 @@ class LocalProvider:
         spawner.listen(self._gone, self._spawner_ended)
         return spawner
 
-    async def _open_build(self, spec: SandboxSpec, image: Image, build: str, on_disk: bool) -> LocalSandbox:
-        assert self._spawner is not None
-        return await self._open(self._spawner, spec, image, build=build, on_disk=on_disk)
+    async def _open_build(self, spawner: Spawner, spec: SandboxSpec, image: Image, build: str, on_disk: bool) -> LocalSandbox:
+        return await self._open(spawner, spec, image, build=build, on_disk=on_disk)
 
     async def _open(self, spawner: Spawner, spec: SandboxSpec, image: Image, *, build: str | None, on_disk: bool) -> LocalSandbox:
         request = marshal.dumps(self._describe(spawner, spec, image, build))
         ident = next(self._numbers)
         ours, theirs = socket.socketpair()
+        new = wire.NEW.pack(
+            ident,
+            spec.network == "none" and spawner.isolated,
+            on_disk,
+            spec.limits.memory_bytes,
+            spec.limits.processes,
+            max(10, round(1000 * min(spec.limits.cpus, os.cpu_count() or 1))),
+        )
         sandbox = LocalSandbox(ident, ours, end=self._end)
         self._sandboxes[ident] = sandbox
+        asked = False
         try:
-            with theirs:
-                sandbox.link.send(wire.frame(wire.SPEC, 0, request))
-                await spawner.request(
-                    theirs,
-                    wire.NEW.pack(
-                        ident,
-                        spec.network == "none" and spawner.isolated,
-                        on_disk,
-                        spec.limits.memory_bytes,
-                        spec.limits.processes,
-                        max(10, round(1000 * min(spec.limits.cpus, os.cpu_count() or 1))),
-                    ),
-                )
             async with asyncio.timeout(self._config.start_timeout_s):
+                with theirs:
+                    sandbox.link.send(wire.frame(wire.SPEC, 0, request))
+                    await spawner.request(theirs, new)
+                asked = True
                 kind, payload = await sandbox.link.ready
         except BaseException as error:
-            if isinstance(error, TransportError):
-                self._gone(ident, 0, False)  # The helper never heard of it.
-            await sandbox.close()
+            if not asked:
+                self._gone(ident, 0, False)  # The helper never heard of it, and will never say that it has ended.
+            # Why it was not made goes before what may be wrong with its end; the helper ends it at the latest with itself.
+            with contextlib.suppress(TransportError):
+                await sandbox.close()
             if isinstance(error, TimeoutError):
                 raise TransportError(
                     f"A local sandbox was not ready within {self._config.start_timeout_s:g} s.",
@@ -145,7 +150,8 @@ class LocalProvider:
                 raise TransportError("A local sandbox ended while it was made.", remedy="Retry; is the machine out of memory?") from error
             raise
         if kind == wire.FAILED:
-            await sandbox.close()
+            with contextlib.suppress(TransportError):
+                await sandbox.close()
             raise _creation_error(wire.ERROR_HEAD.unpack_from(payload)[0], payload[wire.ERROR_HEAD.size :].decode())
         return sandbox
 

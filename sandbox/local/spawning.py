@@ -121,7 +121,7 @@ class Spawner:
         loop.add_reader(self._control, readable)
 
     async def request(self, channel: socket.socket, new: bytes) -> None:
-        """Ask for a sandbox that is served on `channel`."""
+        """Ask for a sandbox that is served on `channel`. Waits while the spawner's queue is full; the caller bounds it."""
         while True:
             try:
                 socket.send_fds(self._control, [new], [channel.fileno()])
@@ -129,7 +129,7 @@ class Spawner:
             except BlockingIOError:
                 await asyncio.sleep(0.002)  # The spawner has a full queue; it takes about a millisecond for each.
             except OSError as error:
-                raise TransportError("The local sandbox helper has ended.", remedy="Create a new provider.") from error
+                raise TransportError("The local sandbox helper has ended.", remedy="Try again; the provider starts another.") from error
 
     async def close(self, *, timeout_s: float) -> None:
         """End the spawner and with it every sandbox; returns when the keeper has cleaned up."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from podgym.sandbox import Limits, SandboxError, SandboxLost, SandboxSpec, TransportError
-from podgym.sandbox.local import reap
+from podgym.sandbox import ImageRecipe, Limits, SandboxError, SandboxLost, SandboxSpec, Step, TransportError
+from podgym.sandbox.local import reap, spawning
 from podgym.sandbox.local import sandbox as sandbox_module
 from podgym.sandbox.local.config import LocalConfig
 
@@ -206,6 +206,54 @@ async def test_cancelled_creation_leaves_no_sandbox(local, soon):
     await asyncio.gather(*tasks, return_exceptions=True)
     _, spawner = helper_of(provider)
     assert await soon(lambda: len(children(spawner)) == 1)
+    assert len(provider._sandboxes) == 1
+
+
+async def test_a_helper_that_is_killed_while_an_image_is_made_is_a_sandbox_error(local, soon, tmp_path):
+    provider = local(cache=tmp_path / "cache")
+    recipe = ImageRecipe(base="host", workdir="/w", after=(Step(run="touch begun; sleep 60"),))
+    spec = SandboxSpec(image="test", recipe=recipe, workdir="/w")
+    tasks = [asyncio.create_task(provider.create(spec)) for _ in range(3)]
+    assert await soon(lambda: list((tmp_path / "cache").glob("*/draft-*/0/begun")) != [], within_s=20)
+    await asyncio.sleep(0.1)
+    os.kill(helper_of(provider)[1], signal.SIGKILL)
+    for error in await asyncio.gather(*tasks, return_exceptions=True):
+        assert isinstance(error, SandboxLost | TransportError), repr(error)
+    assert list((tmp_path / "cache").glob("*/draft-*")) == []
+    assert (await (await provider.create(SPEC)).run("echo fine", timeout_s=5)).stdout.bytes == b"fine\n"
+
+
+@pytest.fixture
+def full_queue(monkeypatch):
+    """A helper that takes no more requests."""
+
+    def refuse(*_):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    return lambda: monkeypatch.setattr(spawning.socket, "send_fds", refuse)
+
+
+async def test_a_helper_that_takes_no_requests_is_not_waited_for_without_end(local, full_queue):
+    provider = local(start_timeout_s=10.0)
+    await provider.create(SPEC)
+    provider._config = provider.config.model_copy(update={"start_timeout_s": 0.3})
+    full_queue()
+    async with asyncio.timeout(5):
+        with pytest.raises(TransportError, match="not ready within"):
+            await provider.create(SPEC)
+    assert len(provider._sandboxes) == 1
+
+
+async def test_a_creation_that_is_cancelled_before_the_helper_heard_of_it_ends_at_once(local, full_queue):
+    provider = local()
+    await provider.create(SPEC)
+    full_queue()
+    task = asyncio.create_task(provider.create(SPEC))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert len(provider._sandboxes) == 1
 
 
