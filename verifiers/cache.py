@@ -15,13 +15,11 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
-from podgym.verifiers.verdict import Verdict
+from podgym.verifiers.verdict import OF_THE_MOMENT, Verdict
 
 __all__ = ["VerdictCache"]
 
 _MAX_LINE: Final = 1 << 20
-_OF_THE_MOMENT: Final = ("timed_out", "killed")
-"""Failures that a busy machine may be to blame for: the next equal change is graded anew."""
 
 
 class VerdictCache:
@@ -54,7 +52,7 @@ class VerdictCache:
     def put(self, task_digest: str, change_digest: str, verdict: Verdict) -> bool:
         """Keep a scored verdict; says whether it was kept. Raises `OSError` where the file cannot be written."""
         key = _key(task_digest, change_digest)
-        if not key or verdict.status != "scored" or verdict.cached or verdict.failure in _OF_THE_MOMENT:
+        if not key or verdict.status != "scored" or verdict.cached or verdict.failure in OF_THE_MOMENT:
             return False
         data = verdict.model_dump_json().encode()
         line = orjson.dumps([key, orjson.Fragment(data)]) + b"\n"

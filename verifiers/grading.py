@@ -3,7 +3,8 @@
 The agent's files arrive there as bytes, less what `podgym.verifiers.protection` leaves out; then the hidden tests are
 written over whatever stands in their place; then one command per test run writes, runs and reports. Reward 1.0 needs every
 required id positively reported as passed and an exit code that agrees. Whatever an agent can cause (a hang, exhausted
-memory, a run that ends early) is worth 0 and says so; a failure of the infrastructure raises `SandboxError`.
+memory, a run that ends early) is worth 0 and says so; a failure of the infrastructure raises `SandboxError`. What a busy machine
+may be to blame for as well (a run that took too long, or was killed) is repeated in a fresh sandbox, once for each verdict.
 
 The code under test runs in the process of its tests, where nothing can be kept from it. So full marks are believed only after a
 second run, in a sandbox of its own, of hidden tests that no solution passes (`podgym.verifiers.decoys`): code that passes those too
@@ -28,7 +29,7 @@ from podgym.verifiers.paths import unsafe_path
 from podgym.verifiers.protection import PROTECTED, Accepted, accept, readable, with_tests_of
 from podgym.verifiers.reports import worst
 from podgym.verifiers.testrun import TestCommand, TestReport, run_tests
-from podgym.verifiers.verdict import DroppedChange, Failure, TestOutcome, Verdict
+from podgym.verifiers.verdict import OF_THE_MOMENT, DroppedChange, Failure, TestOutcome, Verdict
 
 __all__ = ["Decoys", "Files", "GradingPlan", "HiddenFile", "grade", "graded_part", "run_plan"]
 
@@ -36,6 +37,8 @@ Files = Callable[[str], bytes]
 """Content by reference, as `HiddenFile.source` names it; raises `OSError` or `KeyError` for what is not there."""
 
 _CLOSE_S: Final = 60.0
+_AROUND_S: Final = 180.0
+"""For taking the change, and making and closing sandboxes."""
 
 
 class HiddenFile(BaseModel):
@@ -121,6 +124,13 @@ class GradingPlan(BaseModel):
         """Every id that must pass."""
         return self.fail_to_pass + self.pass_to_pass
 
+    @property
+    def bound_s(self) -> float:
+        """How long a verdict may take at most: the run, the one that full marks are held against, and one of both once more. What
+        waits for verdicts should wait that long, or a hang is a lost rollout and no score."""
+        runs = 2 if self.decoys is None else 3
+        return runs * sum(command.timeout_s for command in self.tests) + _AROUND_S
+
 
 async def grade(change: Change, plan: GradingPlan, *, spec: SandboxSpec, provider: SandboxProvider, files: Files) -> Verdict:
     """The verdict on a change. Raises `SandboxError` for the infrastructure, `PlanError` for a broken task."""
@@ -128,11 +138,22 @@ async def grade(change: Change, plan: GradingPlan, *, spec: SandboxSpec, provide
     if change.refused:
         return _judge(plan, {}, ("refused", change.refused), change=change, dropped=change.dropped, started_s=started)
     accepted = graded_part(change, plan)
+    first: tuple[Failure, str] | None = None
     outcomes, problem = await _outcomes(plan, spec=spec, provider=provider, files=files, accepted=accepted)
+    if problem is not None and problem[0] in OF_THE_MOMENT:
+        first = problem
+        outcomes, problem = await _outcomes(plan, spec=spec, provider=provider, files=files, accepted=accepted)
     solved = problem is None and all(outcomes.get(identity) == "passed" for identity in plan.required)
     if solved and plan.decoys is not None:
         problem = await _bent(plan, plan.decoys, spec=spec, provider=provider, files=files, accepted=accepted)
-    return _judge(plan, outcomes, problem, change=change, dropped=accepted.dropped, started_s=started)
+        if problem is not None and problem[0] in OF_THE_MOMENT and first is None:
+            first = problem
+            problem = await _bent(plan, plan.decoys, spec=spec, provider=provider, files=files, accepted=accepted)
+    verdict = _judge(plan, outcomes, problem, change=change, dropped=accepted.dropped, started_s=started)
+    if first is None:
+        return verdict
+    repeated = f"This is the second attempt, in a fresh sandbox, because a busy machine may have spoilt the first: {first[1]}"
+    return verdict.model_copy(update={"message": f"{verdict.message} {repeated}".strip()})
 
 
 def graded_part(change: Change, plan: GradingPlan) -> Accepted:

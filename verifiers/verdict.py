@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["DroppedChange", "Failure", "TestOutcome", "UnscoredReason", "Verdict"]
+__all__ = ["OF_THE_MOMENT", "DroppedChange", "Failure", "TestOutcome", "UnscoredReason", "Verdict"]
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "missing"]
 
@@ -19,6 +19,9 @@ Failure = Literal[
 ]  # fmt: skip
 """Why a scored verdict is not full marks: tests that ran and did not pass (`failed`), a change that cannot be graded (`refused`),
 a run that ended or reported in another way than by its tests, or code that passes tests which no solution passes (`bent`)."""
+
+OF_THE_MOMENT: Final[frozenset[Failure]] = frozenset({"timed_out", "killed"})
+"""Failures that a busy machine may be to blame for: such a run is repeated once, and a verdict by it is never remembered."""
 
 
 class DroppedChange(BaseModel):

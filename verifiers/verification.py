@@ -6,7 +6,7 @@ from podgym.sandbox import Sandbox, SandboxProvider, SandboxSpec
 from podgym.verifiers.basetree import BaseTree
 from podgym.verifiers.cache import VerdictCache
 from podgym.verifiers.change import Change, ChangeLimits, take_change
-from podgym.verifiers.grading import Files, GradingPlan, grade
+from podgym.verifiers.grading import Files, GradingPlan, grade, graded_part
 from podgym.verifiers.verdict import Verdict
 
 __all__ = ["grade_cached", "verify_change"]
@@ -45,7 +45,9 @@ async def grade_cached(
         return await grade(change, plan, spec=spec, provider=provider, files=files)
     known = cache.get(task_digest, change.digest)
     if known is not None:
-        return known
+        # What was left out is not part of a change, so equal changes may differ in it.
+        dropped = change.dropped if change.refused else graded_part(change, plan).dropped
+        return known.model_copy(update={"dropped": dropped})
     verdict = await grade(change, plan, spec=spec, provider=provider, files=files)
     cache.put(task_digest, change.digest, verdict)
     return verdict

@@ -94,6 +94,44 @@ async def test_what_the_agent_causes_is_scored(base: BaseTree, spec: SandboxSpec
     assert said in verdict.message
 
 
+def once(body: str, mark: Path) -> bytes:
+    """Source that does `body` where `mark` is not there yet, and makes it."""
+    return f"import os, time\nif not os.path.exists({str(mark)!r}):\n    open({str(mark)!r}, 'w').close()\n    {body}\n".encode()
+
+
+KILL = "os.kill(os.getpid(), 9)"
+
+
+@pytest.mark.parametrize(("body", "timeout_s", "said"), [("time.sleep(60)", 8, "did not end within 8 s"), (KILL, 60, "SIGKILL")])
+async def test_what_a_busy_machine_may_cause_is_graded_once_more(
+    base: BaseTree, image: Path, provider: Any, *, body: str, timeout_s: float, said: str
+) -> None:
+    command = plan().tests[0].model_copy(update={"timeout_s": timeout_s})
+    change = Change.of({"calc.py": once(body, image.parent / "seen") + FIXED}, base=base)
+    verdict = await judge(change, SandboxSpec(image="plain", workdir="/testbed"), provider, tests=(command,))
+    assert (verdict.reward, len(provider.made)) == (1.0, 2)
+    assert "second attempt" in verdict.message and said in verdict.message
+
+
+async def test_one_run_is_repeated_and_no_more(base: BaseTree, image: Path, spec: SandboxSpec, provider: Any) -> None:
+    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",)}
+    first, seen = image.parent / "first", image.parent / "seen"
+    in_the_second_run = f"import os\nif os.path.exists({str(first)!r}) and not os.path.exists({str(seen)!r}):\n".encode()
+    in_the_second_run += f"    open({str(seen)!r}, 'w').close()\n    {KILL}\nopen({str(first)!r}, 'w').close()\n".encode()
+    verdict = await judge(Change.of({"calc.py": in_the_second_run + FIXED}, base=base), spec, provider, decoys=decoys)
+    assert (verdict.reward, len(provider.made)) == (1.0, 3)
+    verdict = await judge(Change.of({"calc.py": f"import os\n{KILL}\n".encode()}, base=base), spec, provider, decoys=decoys)
+    assert (verdict.reward, verdict.failure, len(provider.made)) == (0.0, "killed", 5)
+    assert verdict.message.count("SIGKILL") == 2
+
+
+def test_a_plan_says_how_long_a_verdict_may_take() -> None:
+    command = TestCommand(framework="unittest", timeout_s=100)
+    assert plan(tests=(command, command)).bound_s == 580
+    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": (F2P,)}
+    assert plan(tests=(command,), decoys=decoys).bound_s == 480
+
+
 class Losing:
     """A provider whose sandboxes are lost, slow to make, or slow to close."""
 
@@ -197,3 +235,18 @@ async def test_verifying_takes_looks_up_grades_and_remembers(base: BaseTree, spe
     assert "+    return a + b" in verdict.diff
     assert not (await verify(plan(deterministic=False))).cached
     assert not (await verify(plan(), digest="")).cached
+
+
+async def test_a_known_verdict_tells_what_was_left_out_of_this_change(base: BaseTree, spec: SandboxSpec, provider: Any) -> None:
+    cache = VerdictCache()
+    told = []
+    for name in ("first.log", "second.log"):
+        sandbox = await provider.create(spec)
+        await sandbox.write("calc.py", FIXED)
+        await sandbox.write(name, b"")
+        await sandbox.write("tests/test_old.py", b"")
+        verdict = await verify_change(
+            sandbox, plan(), base=base, spec=spec, provider=provider, files=FILES.__getitem__, task_digest="task", cache=cache
+        )
+        told.append((verdict.cached, sorted(entry.path for entry in verdict.dropped)))
+    assert told == [(False, ["first.log", "tests/test_old.py"]), (True, ["second.log", "tests/test_old.py"])]
