@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,7 +11,11 @@ from podgym.sandbox import Sandbox, SandboxProvider, SandboxSpec
 from podgym.traces import Trace
 from podgym.verifiers import Verdict
 
-__all__ = ["Environment", "Task"]
+__all__ = ["VERIFY_S", "Environment", "Task"]
+
+VERIFY_S: Final = 1800.0
+"""How long `Environment.verify` may take where a run's limits say nothing else; whoever builds tasks keeps within it. A grading
+that takes longer ends as a failure of the infrastructure, although the agent may have caused it."""
 
 
 class Task(BaseModel):

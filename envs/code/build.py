@@ -25,7 +25,7 @@ from podgym.envs.code.plan import ARCHIVE
 from podgym.envs.code.prepare import Prepared, as_build_error, prepare
 from podgym.envs.code.report import BuildReport, TestCounts
 from podgym.envs.code.validate import Overlay, Validation, validate
-from podgym.envs.contract import Task
+from podgym.envs.contract import VERIFY_S, Task
 from podgym.envs.harbor import TaskError, write_task
 from podgym.envs.harbor.layout import ENVIRONMENT, TESTS
 from podgym.envs.repository import CertificateError, RepositoryError
@@ -91,6 +91,7 @@ class _Build:
         self._stage: Stage = "resolve"
         self._prepared: Prepared | None = None
         self._spec: SandboxSpec | None = None
+        self._bound_s = 0.0
 
     async def run(self) -> BuildReport:
         """The report of a build that went well. Raises `BuildError` otherwise."""
@@ -216,6 +217,7 @@ class _Build:
         digest = ""
         if validation is not None:
             plan = grading_plan(prepared, validation, inspection, decoys.plan)
+            self._bound_s = plan.bound_s
             grading = plan.model_dump(mode="json")
             digest = task_digest(plan, self._spec)
             if plan.deterministic:
@@ -264,6 +266,7 @@ class _Build:
             *(inspection.notes if inspection else ()),
             *undated,
             *filter(None, (decoys.note,)),
+            *([f"a verdict may take {self._bound_s:g} s: give rollouts a longer verify_s"] if self._bound_s > VERIFY_S else []),
         )
         return report.model_copy(
             update={

@@ -58,7 +58,10 @@ class CodeEnvironment:
 
     async def verify(self, task: Task, sandbox: Sandbox, trace: Trace, provider: SandboxProvider) -> Verdict:
         """The verdict on the change in the work tree. Raises `SandboxError`, `PlanError`, and `TaskError` for a broken directory."""
-        directory = task_directory(task)
+        try:
+            directory = task_directory(task)
+        except LookupError as error:
+            raise TaskError(str(error), file=self._root, remedy="Give tasks as `tasks()` yields them.") from error
         files = TaskFiles(directory)
         plan = self._plan(task, directory, files)
         return await verify_change(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 from podgym.envs.code.inspection import Inspection
@@ -18,9 +19,12 @@ from podgym.verifiers import Decoys, GradingPlan, HiddenFile, TestCommand
 __all__ = ["grading_plan", "sandbox_spec", "task_digest", "test_command"]
 
 _HIDDEN = f"{TESTS}/files"
-_TIMEOUTS_S = (20.0, 60.0, 180.0, 600.0, 1800.0)
+_TIMEOUTS_S = (20.0, 60.0, 180.0, 540.0)
+"""The last is what lets a hang be graded, twice and after a run that passed, within `VERIFY_S`."""
 _MARGIN = 5.0
-"""How much longer than the slowest validating run a grading run may take."""
+"""How much longer than the slowest validating run a grading run may take, up to the last step."""
+_LEAST_MARGIN = 1.5
+"""Beyond it."""
 
 
 def sandbox_spec(prepared: Prepared, environment: Path, options: BuildOptions) -> SandboxSpec:
@@ -52,10 +56,7 @@ def test_command(prepared: Prepared, options: BuildOptions) -> TestCommand:
 
 def grading_plan(prepared: Prepared, validation: Validation, inspection: Inspection | None, decoys: Decoys | None = None) -> GradingPlan:
     """What validation found, as what is asked of every change."""
-    # Steps and not a product, so that a task built twice is one task.
-    needed = _MARGIN * max(validation.seconds.values(), default=0.0)
-    timeout_s = next((step for step in _TIMEOUTS_S if step >= needed), needed)
-    command = validation.command.model_copy(update={"timeout_s": timeout_s})
+    command = validation.command.model_copy(update={"timeout_s": _timeout_s(max(validation.seconds.values(), default=0.0))})
     return GradingPlan(
         workdir=WORKDIR,
         base=f"{ENVIRONMENT}/{ARCHIVE}",
@@ -77,6 +78,13 @@ def grading_plan(prepared: Prepared, validation: Validation, inspection: Inspect
         editable=tuple(sorted((*prepared.gold.files, *prepared.gold.deleted))),
         import_roots=("", "src", "lib", *(f"{prepared.plan.root}{tail}" for tail in ("", "/src") if prepared.plan.root)),
     )
+
+
+def _timeout_s(slowest_s: float) -> float:
+    """Steps and not a product, so that a task built twice is one task."""
+    last = _TIMEOUTS_S[-1]
+    steps = math.ceil(_LEAST_MARGIN * slowest_s / last)
+    return next((step for step in _TIMEOUTS_S if step >= _MARGIN * slowest_s), max(1, steps) * last)
 
 
 def task_digest(plan: GradingPlan, spec: SandboxSpec) -> str:

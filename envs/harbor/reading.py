@@ -66,9 +66,7 @@ def read_task(directory: Path) -> Task:
         instruction = _read(directory, INSTRUCTION, _TEXT_BYTES).decode()
     except UnicodeDecodeError as error:
         raise TaskError(f"It is not UTF-8: {error}.", file=directory / INSTRUCTION, remedy="Save the file as UTF-8.") from error
-    sandbox = table.sandbox
-    if sandbox.recipe is not None:
-        sandbox = sandbox.model_copy(update={"context": str(directory.absolute() / ENVIRONMENT)})
+    sandbox = table.sandbox.model_copy(update={"context": str(directory.absolute() / ENVIRONMENT)})
     try:
         return Task(
             id=table.id,

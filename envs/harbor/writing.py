@@ -70,8 +70,7 @@ def write_task(
 
 
 def _in(task: Task, directory: Path) -> Any:
-    context = str(directory.absolute() / ENVIRONMENT) if task.sandbox.recipe is not None else None
-    return task.sandbox.model_copy(update={"context": context})
+    return task.sandbox.model_copy(update={"context": str(directory.absolute() / ENVIRONMENT)})
 
 
 def _made(directory: Path, task: Task, gold_patch: bytes, agent_timeout_s: float) -> dict[str, bytes]:

@@ -118,7 +118,10 @@ class TestRoundTrip:
     def test_the_smallest_task(self, tmp_path: Path) -> None:
         task = Task(id="a", environment="x", instruction="", sandbox=SandboxSpec(image="debian:12"))
         write_task(tmp_path / "a", task)
-        assert read_task(tmp_path / "a") == task
+        again = read_task(tmp_path / "a")
+        assert again == task.model_copy(update={"sandbox": again.sandbox})
+        assert again.sandbox.model_copy(update={"context": None}) == task.sandbox
+        assert task_directory(again) == tmp_path / "a"
         assert (tmp_path / "a/environment/Dockerfile").read_text() == "FROM debian:12\nWORKDIR /workspace\n"
         assert not (tmp_path / "a/tests").exists()
         with pytest.raises(LookupError):

@@ -10,9 +10,9 @@ from podgym.envs.audit import audit
 from podgym.envs.code import BuildOptions, BuildReport, CodeEnvironment, build_task, read_plan
 from podgym.envs.code.known import remember
 from podgym.envs.contract import Environment
-from podgym.envs.harbor import TaskError, TaskFiles, read_task
+from podgym.envs.harbor import TaskError, TaskFiles, read_task, write_task
 from podgym.envs.repository import certify
-from podgym.sandbox import SandboxProvider, Step
+from podgym.sandbox import SandboxProvider, SandboxSpec, Step
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.traces import Trace
 from podgym.verifiers import EMPTY_DIGEST, BaseTree, Change, GradingPlan, VerdictCache, grade
@@ -259,6 +259,27 @@ async def test_a_task_without_validation_is_not_graded(history, tmp_path: Path, 
         await environment.verify(task, sandbox, Trace(), provider)
     await sandbox.close()
     assert list(CodeEnvironment(tmp_path / "out", split="other").tasks()) == []
+
+
+async def test_a_task_of_an_image_without_a_recipe_is_judged(history, tmp_path: Path, provider) -> None:
+    broken_calc(history)
+    report = await build(history, mend_calc(history), tmp_path / "out", provider)
+    built = read_task(Path(report.out))
+    task = built.model_copy(update={"sandbox": SandboxSpec(image="host", workdir="/testbed"), "digest": ""})
+    write_task(
+        tmp_path / "other" / task.id,
+        task,
+        environment={"repo.tar": Path(report.out) / "environment/repo.tar"},
+        tests={f"files/{path}": TaskFiles(Path(report.out))(f"tests/files/{path}") for path in ("tests/test_calc.py",)},
+    )
+    environment = CodeEnvironment(tmp_path / "other")
+    (task,) = environment.tasks()
+    sandbox = await provider.create(task.sandbox)
+    verdict = await environment.verify(task, sandbox, Trace(), provider)
+    assert (verdict.status, verdict.reward) == ("scored", 0.0)
+    with pytest.raises(TaskError, match=r"as `tasks\(\)` yields them"):
+        await environment.verify(built.model_copy(update={"sandbox": SandboxSpec(image="host")}), sandbox, Trace(), provider)
+    await sandbox.close()
 
 
 async def test_a_plan_can_be_looked_at_and_edited(history, tmp_path: Path, provider) -> None:
