@@ -12,6 +12,8 @@ from typing import Any
 
 __all__ = ["PodgymError"]
 
+_SYSTEM = ("errno", "strerror", "filename", "filename2")
+
 
 class PodgymError(Exception):
     """An error whose message is meant for the person who runs podgym.
@@ -29,11 +31,16 @@ class PodgymError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        # What an OSError knows beyond its arguments is in no __dict__.
+        system = (
+            {name: getattr(self, name) for name in _SYSTEM if getattr(self, name, None) is not None} if isinstance(self, OSError) else {}
+        )
+        return _rebuild, (type(self), self.args, self.__dict__ | system)
 
 
 def _rebuild(kind: type[PodgymError], args: tuple[Any, ...], state: dict[str, Any]) -> PodgymError:
     error = kind.__new__(kind)
     error.args = args
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error

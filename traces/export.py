@@ -7,6 +7,7 @@ ATIF has no place for what was appended to the context token by token, for weigh
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +17,7 @@ import numpy as np
 import orjson
 
 from podgym.traces.events import BaseEvent, Closed, ContextCompressed, Created, Prompt, Sampled, ToolCalled, ToolReturned, Verified
-from podgym.traces.lines import dump_event
+from podgym.traces.lines import plain
 from podgym.traces.summary import summarise
 from podgym.traces.trace import Array, Record, Trace
 
@@ -24,20 +25,22 @@ __all__ = ["ATIF_VERSION", "ExportFormat", "as_atif", "as_json", "export"]
 
 ATIF_VERSION = "ATIF-v1.6"
 ExportFormat = Literal["json", "atif"]
+LAST_S = 253_402_300_799.0
+"""The end of the year 9999."""
 
 
 def export(trace: Trace, format: ExportFormat) -> bytes:
     """The trace as UTF-8 JSON. Raises `LookupError` for ATIF of a trace without its first event."""
     document = as_json(trace) if format == "json" else as_atif(trace)
-    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    try:
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    except orjson.JSONEncodeError:  # what a policy or a tool said is no text, nests too deeply, or is a number of more than 64 bits
+        return orjson.dumps(plain(document), option=orjson.OPT_INDENT_2)
 
 
 def as_json(trace: Trace) -> dict[str, Any]:
     """Every event and array: one-dimensional arrays as numbers, others as base64 of their little-endian bytes."""
-    records = [
-        {"event": orjson.loads(dump_event(record.event)), "arrays": {name: _array(array) for name, array in record.arrays.items()}}
-        for record in trace
-    ]
+    records = [{"event": dict(record.event), "arrays": {name: _array(array) for name, array in record.arrays.items()}} for record in trace]
     return {"format": "podgym-trace-1", "damage": trace.damage, "records": records}
 
 
@@ -96,9 +99,14 @@ def as_atif(trace: Trace) -> dict[str, Any]:
 
 
 def _step(steps: list[dict[str, Any]], event: BaseEvent, **fields: Any) -> dict[str, Any]:
-    step = {"step_id": len(steps) + 1, "timestamp": datetime.fromtimestamp(event.at_s, UTC).isoformat(), **fields}
+    step = {"step_id": len(steps) + 1, "timestamp": _timestamp(event.at_s), **fields}
     steps.append(step)
     return step
+
+
+def _timestamp(at_s: float) -> str:
+    """Held to the years that a date can have."""
+    return datetime.fromtimestamp(min(max(at_s, 0.0), LAST_S) if math.isfinite(at_s) else 0.0, UTC).isoformat()
 
 
 def _metrics(event: Sampled, record: Record) -> dict[str, Any]:
@@ -116,7 +124,7 @@ def _outcome(trace: Trace) -> Mapping[str, Any]:
     outcome: dict[str, Any] = {"damage": trace.damage}
     for record in trace:
         if isinstance(record.event, Created | Verified | Closed):
-            outcome[record.event.kind] = orjson.loads(dump_event(record.event))
+            outcome[record.event.kind] = dict(record.event)
     return outcome
 
 

@@ -27,6 +27,8 @@ from podgym.traces.trace import Array, Record, Trace
 
 __all__ = ["Entry", "TraceReader", "TraceWriter", "read_trace"]
 
+FRAME_LINES_BYTES = frames.MAX_LINES_BYTES // 2
+"""Text and small arrays of the events of one frame; where the arrays lie comes on top."""
 OWN_FRAME_BYTES = 1 << 14
 """Arrays from this size on get a frame of their own, so that fetching one does not unpack others."""
 
@@ -71,6 +73,8 @@ class TraceWriter:
             failure, self._failure = self._failure, None
             raise failure
         line = dump_event(record.event)
+        if len(line) > FRAME_LINES_BYTES:
+            raise TypeError(f"An event of {len(line)} bytes; a trace keeps at most {FRAME_LINES_BYTES} in one.")
         arrays = {name: _plain_array(name, array) for name, array in record.arrays.items()}
         turn = getattr(record.event, "turn", None)
         if isinstance(turn, int):
@@ -101,30 +105,48 @@ class TraceWriter:
         """Hand everything taken so far to the operating system."""
         if self._fd is None:
             raise ValueError(f"{self.path} is closed.")
-        if self._pending:
-            self._write(*self._assemble())
+        while self._pending:
+            together = self._next()
+            data, row = self._assemble(together)
+            self._write(data)
+            self._table.append(row)
+            del self._pending[: len(together)]
+        self._pending_bytes = 0
+        self._disarm()
 
     def close(self) -> None:
-        """Flush, append the index of frames, close the file; idempotent. The file is closed even where this raises."""
+        """Flush, append the index of frames, close the file; idempotent. The file is closed even where this raises.
+
+        The events are written before the index, which a reader can do without: a disk that has room for them alone keeps them.
+        """
         if self._fd is None:
             return
         try:
-            data, row = self._assemble() if self._pending else (b"" if self._size else frames.MAGIC, None)
-            table = [*self._table, row] if row else self._table
-            index = frames.encode(frames.INDEX, orjson.dumps(table), turn=self._turn)
-            trailer = frames.TRAILER.pack(self._size + len(data), frames.TRAILER_MAGIC)
-            self._write(data + index + trailer, row)
+            self.flush()
+            start = b"" if self._size else frames.MAGIC
+            index = frames.encode(frames.INDEX, orjson.dumps(self._table), turn=self._turn)
+            trailer = frames.TRAILER.pack(self._size + len(start), frames.TRAILER_MAGIC)
+            self._write(start + index + trailer)
         finally:
             self._disarm()
             os.close(self._fd)
             self._fd = None
 
-    def _assemble(self) -> tuple[bytes, tuple[int, int, int]]:
-        """The bytes of all pending records, and the row of their event frame in the index."""
+    def _next(self) -> list[tuple[bytes, dict[str, Array]]]:
+        """As many of the first pending records as one frame takes: all, unless the disk has refused for long."""
+        size = 0
+        for number, (line, arrays) in enumerate(self._pending):
+            size += len(line) + sum(array.nbytes for array in arrays.values() if array.nbytes < OWN_FRAME_BYTES)
+            if number == frames.MAX_EVENTS or (number and size > FRAME_LINES_BYTES):
+                return self._pending[:number]
+        return self._pending[:]
+
+    def _assemble(self, records: list[tuple[bytes, dict[str, Array]]]) -> tuple[bytes, tuple[int, int, int]]:
+        """The bytes of these records, and the row of their event frame in the index."""
         together: list[bytes] = []
         inner = 0
         apart: list[Array] = []
-        for _, arrays in self._pending:
+        for _, arrays in records:
             for array in arrays.values():
                 if array.nbytes >= OWN_FRAME_BYTES:
                     apart.append(array)
@@ -144,7 +166,7 @@ class TraceWriter:
             position += len(parts[-1])
         lines: list[bytes] = []
         own = iter(offsets)
-        for line, arrays in self._pending:
+        for line, arrays in records:
             places: dict[str, tuple[str, tuple[int, ...], int, int]] = {}
             for name, array in arrays.items():
                 if array.nbytes >= OWN_FRAME_BYTES:
@@ -156,7 +178,7 @@ class TraceWriter:
         parts.append(frames.encode(frames.EVENTS, b"".join(lines), turn=self._turn, events=len(lines)))
         return b"".join(parts), (position, self._turn, len(lines))
 
-    def _write(self, data: bytes, row: tuple[int, int, int] | None) -> None:
+    def _write(self, data: bytes) -> None:
         assert self._fd is not None
         try:
             view = memoryview(data)
@@ -168,11 +190,6 @@ class TraceWriter:
             os.lseek(self._fd, self._size, os.SEEK_SET)
             raise _store_error(self.path, error) from error
         self._size += len(data)
-        if row:
-            self._table.append(row)
-        self._pending.clear()
-        self._pending_bytes = 0
-        self._disarm()
 
     def _disarm(self) -> None:
         if self._timer is not None:

@@ -31,6 +31,8 @@ __all__ = [
     "HEADER_BYTES",
     "INDEX",
     "MAGIC",
+    "MAX_EVENTS",
+    "MAX_LINES_BYTES",
     "MAX_RAW_BYTES",
     "TRAILER",
     "TRAILER_MAGIC",
@@ -50,6 +52,10 @@ EVENTS, ARRAYS, INDEX = 1, 2, 3
 STORED, ZSTD = 0, 1
 MAX_RAW_BYTES = 1 << 29
 """No frame holds more than this once unpacked."""
+MAX_LINES_BYTES = 1 << 26
+"""Nor one of EVENTS more than this, because parsed JSON is many times its text."""
+MAX_EVENTS = 1 << 16
+"""Lines of one frame."""
 MIN_PACKED_BYTES = 96
 """Below this zstd's own header eats what it saves."""
 
@@ -102,7 +108,8 @@ def parse(header: bytes, *, offset: int) -> Frame:
     """A header of `HEADER_BYTES` bytes. Raises `TraceCorrupt` for values that no writer makes."""
     kind, codec, turn, events, stored, raw = HEADER.unpack_from(header)
     (crc,) = CRC.unpack_from(header, HEADER.size)
-    if kind not in (EVENTS, ARRAYS, INDEX) or codec not in (STORED, ZSTD) or raw > MAX_RAW_BYTES or stored > raw or events > raw:
+    possible = kind in (EVENTS, ARRAYS, INDEX) and codec in (STORED, ZSTD) and stored <= raw <= MAX_RAW_BYTES and events <= raw
+    if not possible or (kind == EVENTS and (raw > MAX_LINES_BYTES or events > MAX_EVENTS)):
         raise TraceCorrupt(f"The bytes at offset {offset} are no frame of a trace.", remedy="What comes before them can still be read.")
     return Frame(offset, kind, codec, turn, events, stored, raw, crc)
 

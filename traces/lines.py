@@ -17,9 +17,13 @@ from pydantic_core import PydanticSerializationError, from_json
 from podgym.traces.errors import TraceCorrupt
 from podgym.traces.events import BaseEvent, Event, Unknown
 
-__all__ = ["dump_event", "load_event", "load_line"]
+__all__ = ["dump_event", "load_event", "load_line", "plain"]
 
 MAX_DEPTH = 64
+MAX_DIGITS = 100
+"""Of a whole number that is written as text."""
+MAX_BITS = 14_000
+"""Python writes and reads no whole number of more than 4300 decimal digits."""
 
 
 def dump_event(event: BaseEvent) -> bytes:
@@ -27,11 +31,30 @@ def dump_event(event: BaseEvent) -> bytes:
     try:
         return event.__pydantic_serializer__.to_json(event)
     except (PydanticSerializationError, ValueError, RecursionError):
-        plain = {name: _plain(value, MAX_DEPTH) for name, value in event}
-        return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+        fields = {name: _plain(value, MAX_DEPTH) for name, value in event}
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def plain(value: object) -> Any:
+    """The value as every JSON library takes it: as a line has it, and whole numbers of more than 64 bits as hexadecimal text."""
+    return _narrow(_plain(value, MAX_DEPTH))
+
+
+def _narrow(value: Any) -> Any:
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return _hexadecimal(value)
+    if isinstance(value, dict):
+        return {key: _narrow(item) for key, item in value.items()}
+    return [_narrow(item) for item in value] if isinstance(value, list) else value
+
+
+def _hexadecimal(value: int) -> str:
+    return f"{value:#x}" if value.bit_length() <= 4 * MAX_DIGITS else f"a number of {value.bit_length()} bits"
 
 
 def _plain(value: object, depth: int) -> Any:
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return _hexadecimal(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

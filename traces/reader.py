@@ -22,6 +22,9 @@ from podgym.traces.trace import Array
 __all__ = ["Entry", "Place", "TraceReader"]
 
 MAX_DIMENSIONS = 8
+MAX_TURN = 1 << 31
+MOST_EVENTS = 1 << 20
+"""Of one trace; thousands of times what a long rollout has, and what a file of kilobytes could otherwise unpack to without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,8 @@ class TraceReader:
             return False
         try:
             frame = self._header(offset)
-            if frame.kind != frames.INDEX or frame.end != tail:
+            # A row has at most 40 characters, and describes a frame that takes more than 20 bytes of the file.
+            if frame.kind != frames.INDEX or frame.end != tail or frame.raw > 2 * offset + 2:
                 return False
             rows = orjson.loads(self._payload(frame))
         except (TraceCorrupt, ValueError):
@@ -138,7 +142,7 @@ class TraceReader:
         for row in rows if isinstance(rows, list) else [None]:
             if not (isinstance(row, list) and len(row) == 3 and all(type(value) is int and value >= 0 for value in row)):
                 return False
-            if not last < row[0] < offset:
+            if not last < row[0] < offset or row[1] > MAX_TURN or first + row[2] > MOST_EVENTS:
                 return False
             blocks.append(_Block(offset=row[0], turn=row[1], first=first, events=row[2]))
             first, last = first + row[2], row[0]
@@ -158,6 +162,9 @@ class TraceReader:
                 self.complete = True
                 return
             if frame.kind == frames.EVENTS:
+                if len(self) + frame.events > MOST_EVENTS:
+                    self.damage = f"{self.path} has more than {MOST_EVENTS} events."
+                    return
                 self._blocks.append(_Block(offset=frame.offset, turn=frame.turn, first=len(self), events=frame.events))
             self._end = frame.end
 
@@ -166,7 +173,7 @@ class TraceReader:
         stop = len(self) if limit is None else min(len(self), after + limit)
         for block in self._blocks:
             if block.first + block.events > after and block.first < stop:
-                yield from self._entries(block)[max(after - block.first, 0) : stop - block.first]
+                yield from self._entries(block, max(after - block.first, 0), stop - block.first)
 
     def turn(self, turn: int) -> list[Entry]:
         """The events of one turn, in order. Raises `TraceCorrupt`."""
@@ -211,17 +218,22 @@ class TraceReader:
             raise TraceCorrupt(f"An array of {self.path} is larger than its frame at offset {place.frame}.")
         return np.frombuffer(raw, dtype=place.dtype, count=count, offset=place.offset).reshape(place.shape)
 
-    def _entries(self, block: _Block) -> list[Entry]:
+    def _entries(self, block: _Block, start: int = 0, stop: int = frames.MAX_EVENTS) -> Iterator[Entry]:
+        """Those events of a frame, each parsed when it is asked for."""
         frame = self._header(block.offset)
-        lines = self._payload(frame).split(b"\n")
-        if frame.kind != frames.EVENTS or lines.pop() != b"" or len(lines) != block.events:
+        if frame.kind != frames.EVENTS:
+            raise TraceCorrupt(f"{self.path} has no events at offset {block.offset}.")
+        lines = self._payload(frame)
+        if lines[-1:] not in (b"", b"\n") or lines.count(b"\n") != block.events:
             raise TraceCorrupt(f"The events at offset {block.offset} of {self.path} are not as many as they should be.")
-        entries = []
-        for index, line in enumerate(lines, start=block.first):
-            event, places = load_line(line)
-            arrays = MappingProxyType({name: _place(value) for name, value in places.items()})
-            entries.append(Entry(index=index, event=load_event(event), arrays=arrays))
-        return entries
+        at = 0
+        for number in range(min(block.events, stop)):
+            end = lines.index(b"\n", at)
+            if number >= start:
+                event, places = load_line(lines[at:end])
+                arrays = MappingProxyType({name: _place(value) for name, value in places.items()})
+                yield Entry(index=block.first + number, event=load_event(event), arrays=arrays)
+            at = end + 1
 
     @property
     def _file(self) -> int:
@@ -251,7 +263,9 @@ def _place(value: object) -> Place:
     """Checks what a line says about an array before anything is read or allocated for it."""
     match value:
         case [str(dtype), list(shape), int(frame), int(offset)] if _sane(dtype, shape, frame, offset):
-            return Place(np.dtype(dtype), tuple(shape), frame, offset)
+            # Numpy minds the other sizes even where one is 0.
+            if math.prod(max(size, 1) for size in shape) <= frames.MAX_RAW_BYTES:
+                return Place(np.dtype(dtype), tuple(shape), frame, offset)
     raise TraceCorrupt(f"A line of a trace describes an array that cannot be: {str(value)[:200]}.")
 
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from podgym.traces import Record, Trace
-from podgym.traces.events import ContextCompressed, Created, Prompt, Sampled, ToolCalled, ToolReturned
+from podgym.traces.events import ContextCompressed, Created, Prompt, Sampled, ToolCalled, ToolReturned, Verified
 from podgym.traces.export import as_atif, as_json, export
 from podgym.traces.summary import summarise
 
@@ -95,3 +95,21 @@ def test_several_calls_in_one_turn_are_kept_apart() -> None:
     assert [result["source_call_id"] for result in step["observation"]["results"]] == ["call-0-0", "call-0-1"]
     (turn,) = summarise(trace).turn_rows
     assert turn.tool_s == 2.0 and turn.timed_out and turn.output_chars == 6
+
+
+@pytest.mark.parametrize("at_s", [1e18, -1e18, float("inf"), float("nan"), 1e300])
+def test_absurd_traces_are_exported(at_s: float) -> None:
+    trace = Trace()
+    trace.append(Created(rollout_id="r", run_id="run", group_id="g", task_id="t", environment="code", at_s=at_s, index=2**70))
+    deep: Any = "x"
+    for _ in range(2000):
+        deep = [deep]
+    trace.append(Sampled(turn=2**80, start=2**90, tokens=10**400, text="\ud800", finish_reason="stop", at_s=at_s))
+    trace.append(ToolCalled(turn=2**80, tool="bash", arguments={"huge": 10**400, "minus": -(2**70), "deep": deep, "more": 10**5000}))
+    trace.append(Verified(status="scored", reward=1.0, verdict={"n": 2**64, "message": deep}))
+    document = orjson.loads(export(trace, "atif"))
+    check_atif(document)
+    assert document["steps"][0]["tool_calls"][0]["arguments"]["minus"] == hex(-(2**70))
+    records = orjson.loads(export(trace, "json"))["records"]
+    assert records[3]["event"]["verdict"]["n"] == hex(2**64) and records[0]["event"]["index"] == hex(2**70)
+    assert "bits" in records[2]["event"]["arguments"]["more"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,9 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from podgym.traces import Array, Record, Trace, frames
+from podgym.traces import file as file_module
+from podgym.traces import reader as reader_module
 from podgym.traces.errors import RecordNotFound, TraceCorrupt, TraceStoreError
 from podgym.traces.events import BaseEvent, Created, Queued, Sampled, ToolCalled, ToolReturned, Unknown, Verified
 from podgym.traces.file import TraceReader, TraceWriter, read_trace
+from podgym.traces.lines import load_line
 
 
 class AddRollout(Protocol):
@@ -157,13 +161,62 @@ def test_a_frame_that_declares_more_than_it_holds_allocates_nothing(tmp_path: Pa
         path.write_bytes(frames.MAGIC + frames.encode(frames.ARRAYS, b"12345678") + frames.encode(frames.EVENTS, line % size, events=1))
         assert "array" in read_trace(path).damage
     packed = zstandard.ZstdCompressor().compress(bytes(1000))
-    header = frames.HEADER.pack(frames.EVENTS, frames.ZSTD, 0, 1, len(packed), frames.MAX_RAW_BYTES)
+    header = frames.HEADER.pack(frames.EVENTS, frames.ZSTD, 0, 1, len(packed), frames.MAX_LINES_BYTES)
     import zlib
 
     path.write_bytes(frames.MAGIC + header + frames.CRC.pack(zlib.crc32(packed, zlib.crc32(header))) + packed)
     assert "two different sizes" in read_trace(path).damage
     with pytest.raises(ValueError, match="at most"):
         frames.encode(frames.EVENTS, _Long())
+
+
+def test_a_frame_of_more_events_than_any_writer_makes_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bomb.trace"
+    line = b'[{"kind":"queued","at_s":1.0},{}]\n'
+    one = frames.encode(frames.EVENTS, line, events=1)
+    for kind, raw, events in ((frames.EVENTS, frames.MAX_LINES_BYTES + 1, 1), (frames.EVENTS, 1 << 20, frames.MAX_EVENTS + 1)):
+        header = frames.HEADER.pack(kind, frames.ZSTD, 0, events, 30, raw)
+        path.write_bytes(frames.MAGIC + one + header + bytes(100))
+        trace = read_trace(path)
+        assert len(trace) == 1 and "no frame" in trace.damage
+    monkeypatch.setattr(reader_module, "MOST_EVENTS", 3)
+    path.write_bytes(frames.MAGIC + frames.encode(frames.EVENTS, line * 2, events=2) * 2)
+    trace = read_trace(path)
+    assert len(trace) == 2 and "more than 3 events" in trace.damage
+
+
+def test_events_are_parsed_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.trace"
+    write(path, [Record(Queued(at_s=float(number + 1))) for number in range(1000)])
+    parsed: list[int] = []
+    monkeypatch.setattr(reader_module, "load_line", lambda line: parsed.append(1) or load_line(line))
+    with TraceReader(path) as reader:
+        assert reader.entry(500).event.at_s == 501.0 and len(parsed) == 1
+        assert [entry.index for entry in reader.events(after=998)] == [998, 999] and len(parsed) == 3
+
+
+def test_an_array_whose_sizes_no_array_can_have_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.trace"
+    for shape in ("[0,549755813888,549755813888]", "[549755813888,549755813888,0]", "[0,1073741824]"):
+        line = b'[{"kind":"queued","at_s":1.0},{"x":["<f8",%s,8,0]}]\n' % shape.encode()
+        path.write_bytes(frames.MAGIC + frames.encode(frames.ARRAYS, b"12345678") + frames.encode(frames.EVENTS, line, events=1))
+        assert "cannot be" in read_trace(path).damage
+
+
+def test_what_waits_for_a_disk_for_long_is_split_into_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_module, "FRAME_LINES_BYTES", 2000)
+    monkeypatch.setattr(frames, "MAX_EVENTS", 7)
+    records = [
+        Record(ToolReturned(at_s=1.0, turn=0, tool="bash", ok=True, output="x" * (n % 4 * 400)), {"x": np.arange(n)}) for n in range(40)
+    ]
+    with TraceWriter(tmp_path / "a.trace", flush_s=60) as writer:
+        for record in records:
+            writer(record)
+        with pytest.raises(TypeError, match="at most 2000"):
+            writer(Record(ToolReturned(turn=0, tool="bash", ok=True, output="x" * 2000)))
+    with TraceReader(tmp_path / "a.trace") as reader:
+        assert len(reader._blocks) > 8 and reader.complete
+    assert all(same(read, record) for read, record in zip(read_trace(tmp_path / "a.trace"), records, strict=True))
 
 
 class _Long(bytes):
@@ -309,10 +362,37 @@ def test_a_full_disk_is_named_and_can_be_survived(tmp_path: Path, monkeypatch: p
     with pytest.raises(TraceStoreError, match=r"a\.trace cannot be written: No space left.*Free space") as caught:
         writer.flush()
     assert caught.value.errno == errno.ENOSPC
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again), again.errno) == (TraceStoreError, str(caught.value), errno.ENOSPC)
     assert path.read_bytes() == whole
     monkeypatch.setattr(os, "write", real)
     writer.close()
     assert [record.event.at_s for record in read_trace(path)] == [1.0, 2.0]
+
+
+def test_a_disk_with_room_for_the_events_alone_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.trace"
+    records = [Record(Queued(at_s=number + 1.0)) for number in range(5)]
+    write(tmp_path / "events.trace", records, close=False)
+    real, room = os.write, (tmp_path / "events.trace").stat().st_size + 10
+    writer = TraceWriter(path, flush_s=60)
+    for record in records:
+        writer(record)
+
+    def nearly_full(fd: int, data: Any) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real(fd, bytes(data)[:room])
+        room -= written
+        return written
+
+    monkeypatch.setattr(os, "write", nearly_full)
+    with pytest.raises(TraceStoreError, match="No space left"):
+        writer.close()
+    monkeypatch.setattr(os, "write", real)
+    trace = read_trace(path)
+    assert list(trace) == records and trace.damage == ""
 
 
 def test_a_full_device_is_named() -> None:
@@ -418,7 +498,9 @@ def test_the_index_is_rebuilt_where_it_lies(add_rollout: AddRollout, tmp_path: P
     records = sample_file(add_rollout, path)
     data = path.read_bytes()
     offset, _ = frames.TRAILER.unpack(data[-frames.TRAILER.size :])
-    for table in ({}, [[1]], [[99999, 0, 1]], [[9, 0, 1], [9, 0, 1]], "x"):
+    tables: list[Any] = [{}, [[1]], [[99999, 0, 1]], [[9, 0, 1], [9, 0, 1]], "x"]
+    tables += [[[8, 0, 2**63]], [[8, 2**63, 1]], [[8, 0, 2**62], [9, 0, 2**62]], [[8, 0, 1], []] * 10_000]
+    for table in tables:
         index = frames.encode(frames.INDEX, orjson.dumps(table))
         path.write_bytes(data[:offset] + index + frames.TRAILER.pack(offset, frames.TRAILER_MAGIC))
         with TraceReader(path) as reader:
