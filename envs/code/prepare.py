@@ -31,7 +31,8 @@ from podgym.envs.repository import (
 from podgym.envs.repository.source import FileChange
 from podgym.verifiers import BaseFile, BaseTree, Change, ChangedFile
 from podgym.verifiers.archive import Write
-from podgym.verifiers.protection import accept
+from podgym.verifiers.basetree import SYMLINK
+from podgym.verifiers.protection import accept, runner_parts
 
 __all__ = ["Prepared", "Progress", "as_build_error", "prepare", "read_plan"]
 
@@ -57,6 +58,8 @@ class Prepared:
     gold: Change
     gold_patch: bytes
     tests_patch: bytes
+    gold_parts: dict[str, str]
+    """What `runner_parts` says of the files of `gold` that change how tests are run."""
     certificate: Certificate | None = None
 
 
@@ -133,7 +136,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
         {path: BaseFile(int(entry.mode, 8), entry.id) for path, entry in base.items() if entry.kind == "blob"},
         lambda path: repository.read(fix.base, path),
     )
-    gold, tests = _halves(repository, fix, split, tree)
+    gold, tests, gold_parts = _halves(repository, fix, split, tree)
     _ = gold.diff_text  # made now, while the repository is open
     return Prepared(
         fix=fix,
@@ -147,6 +150,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
         gold=gold,
         gold_patch=repository.patch(fix.base, fix.sha, sorted((*gold.files, *gold.deleted))),
         tests_patch=repository.patch(fix.base, fix.sha, [change.path for change in tests]),
+        gold_parts=gold_parts,
     )
 
 
@@ -156,8 +160,14 @@ def _entries(changes: Sequence[FileChange]) -> list[TreeEntry]:
     ]
 
 
-def _halves(repository: SourceRepository, fix: Fix, split: Split, tree: BaseTree) -> tuple[Change, list[FileChange]]:
-    """The gold change, and the tests together with whatever of the fix configures how tests run: that is not for an agent to find."""
+def _halves(repository: SourceRepository, fix: Fix, split: Split, tree: BaseTree) -> tuple[Change, list[FileChange], dict[str, str]]:
+    """The gold change, the tests together with whatever of the fix configures the runner, and `Prepared.gold_parts`.
+
+    Settings of the runner are not for an agent to find, and hidden tests may not run without them: where the fix changes them in a
+    file of settings, that file is hidden and written with the tests, as the fix has it. A build file that is a program (a Makefile,
+    say) is the fix's own work even where that decides about tests; an agent's version of it is graded with the tables of the base
+    or with the very ones of the fix, and no others, so no hidden test may depend on a table that only the fix has.
+    """
     paths = {change.path for change in split.source}
     gold = Change(
         files={c.path: ChangedFile(int(c.new_mode, 8), repository.read(fix.sha, c.path)) for c in split.source if c.status != "deleted"},
@@ -165,18 +175,23 @@ def _halves(repository: SourceRepository, fix: Fix, split: Split, tree: BaseTree
         base=tree,
     )
     hidden = {change.path for change in split.tests}
-    accepted = accept(gold, hidden=hidden, editable=paths)
-    dropped = {one.path: one.reason for one in accepted.dropped}
+    dropped = {one.path for one in accept(gold, hidden=hidden, editable=paths).dropped}
     settings = [change for change in split.source if change.path in dropped and re.search(r"\.(toml|cfg|ini)$|(^|/)\.[\w.]+$", change.path)]
-    if len(dropped) > len(settings):
-        path = next(path for path in dropped if path not in {change.path for change in settings})
+    kept = {change.path for change in settings}
+    rest = Change(
+        files={path: file for path, file in gold.files.items() if path not in kept},
+        deleted=tuple(path for path in gold.deleted if path not in kept),
+        base=tree,
+    )
+    parts = _own_parts(rest, tree)
+    refused = accept(rest, hidden=hidden | kept, editable=paths - kept, gold_parts=parts).dropped
+    if refused:
         raise BuildError(
-            f"The fix changes {path!r}, which a solution may not ({dropped[path]}).",
+            f"The fix changes {refused[0].path!r}, which a solution may not ({refused[0].reason}).",
             stage="split",
             reason="gold_fails",
             remedy="Choose another commit.",
         )
-    kept = {change.path for change in settings}
     if not paths - kept:
         raise BuildError(
             f"Commit {fix.sha[:12]} changes tests and their configuration only, so there is nothing to solve.",
@@ -184,14 +199,15 @@ def _halves(repository: SourceRepository, fix: Fix, split: Split, tree: BaseTree
             reason="only_test_change",
             remedy="Choose a commit that changes source and tests together.",
         )
-    return (
-        Change(
-            files={path: file for path, file in gold.files.items() if path not in kept},
-            deleted=tuple(path for path in gold.deleted if path not in kept),
-            base=tree,
-        ),
-        [*split.tests, *settings],
-    )
+    return rest, [*split.tests, *settings], parts
+
+
+def _own_parts(gold: Change, tree: BaseTree) -> dict[str, str]:
+    """What `runner_parts` says of the fix where it says something else of the base; most fixes have none."""
+    plain = {path: file.data for path, file in gold.files.items() if file.mode != SYMLINK}
+    found = runner_parts(plain)
+    before = runner_parts({path: tree.read(path) for path in found if path in tree.files})
+    return {path: part for path, part in found.items() if before.get(path) != part}
 
 
 def as_build_error(error: RepositoryError) -> BuildError:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podgym.verifiers import BaseTree, Change
+from podgym.verifiers import BaseTree, Change, ChangedFile
 from podgym.verifiers.paths import PathGlobs, import_shadows, link_escapes, unsafe_path
 from podgym.verifiers.protection import accept
 
@@ -134,6 +134,17 @@ def test_what_the_fix_touches_is_graded_but_for_the_runners_tables(base: BaseTre
     found = accept(Change.of({path: data}, base=base), hidden=HIDDEN, editable=[path])
     assert bool(found.files) is kept
     assert bool(found.dropped) is not kept
+
+
+@pytest.mark.parametrize("target", ["other.toml", "a=1", "[tool.pytest.ini_options]"])
+def test_a_link_is_no_file_of_settings(base: BaseTree, target: str) -> None:
+    link = ChangedFile(0o120000, target.encode())
+    change = Change.of({"pyproject.toml": link, "setup.py": link, "Makefile": link}, base=base)
+    found = accept(change, hidden=HIDDEN, editable=["pyproject.toml", "setup.py", "Makefile"])
+    assert {entry.path: entry.reason for entry in found.dropped} == dict.fromkeys(
+        ["pyproject.toml", "Makefile"], "it changes how tests are run"
+    )
+    assert list(found.files) == ["setup.py"]
 
 
 def test_hidden_tests_win_over_editable(base: BaseTree) -> None:

@@ -14,7 +14,7 @@ import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from podgym.verifiers.basetree import BaseTree
+from podgym.verifiers.basetree import SYMLINK, BaseTree
 from podgym.verifiers.change import Change, ChangedFile
 from podgym.verifiers.paths import PathGlobs, import_shadows
 from podgym.verifiers.protection.inline import readable
@@ -132,7 +132,7 @@ class _Rules:
         if file is not None and path.endswith(".rs") and not readable(file.data) and known and readable(self._before(path)):
             return "its braces do not match, so its tests cannot be restored"
         if path in self._editable:
-            configures = file is not None and _configures(path, file.data, self._before(path), self._gold_parts.get(path))
+            configures = file is not None and _configures(path, file, self._before(path), self._gold_parts.get(path))
             return "it changes how tests are run" if configures else ""
         if path in self._globs:
             return "tests and configuration are the base commit's" if known else "new tests and configuration are not graded"
@@ -158,15 +158,20 @@ def _folders(paths: Collection[str]) -> set[str]:
     return found
 
 
-def _configures(path: str, data: bytes, before: bytes, gold: str | None) -> bool:
-    """Whether the part that decides about tests is neither the base's nor the gold fix's, or cannot be read."""
+def _configures(path: str, file: ChangedFile, before: bytes, gold: str | None) -> bool:
+    """Whether the part that decides about tests is neither the base's nor the gold fix's, or cannot be read.
+
+    A link has no part of its own: what it leads to decides, and that may be any file.
+    """
     try:
-        part = runner_part(path, data)
+        part = runner_part(path, file.data)
         if part is None:
             return False
     except ValueError:
         return True
-    if gold is not None and runner_parts({path: data}).get(path) == gold:
+    if file.mode == SYMLINK:
+        return True
+    if gold is not None and runner_parts({path: file.data}).get(path) == gold:
         return False
     try:
         return part != runner_part(path, before)

@@ -139,6 +139,27 @@ async def test_known_verdicts_are_those_that_grading_finds(history, tmp_path: Pa
         assert verdict.model_dump(mode="json") == expected
 
 
+MAKEFILE = "CFLAGS = -O2\ntest:\n\tpython -m unittest\n"
+
+
+async def test_a_fix_of_the_makefile_is_graded_by_the_tables_of_base_or_fix(history, tmp_path: Path, provider) -> None:
+    history.commit("start", {"calc.py": CALC.format("-"), "tests/__init__.py": "", "tests/test_calc.py": TESTS, "Makefile": MAKEFILE})
+    fixed = MAKEFILE.replace("unittest", "unittest discover")
+    fix = history.commit("Mend", {"calc.py": CALC.format("+"), "tests/test_calc.py": FIXED_TESTS, "Makefile": fixed})
+    report = await build(history, fix, tmp_path / "out", provider)
+    assert report.status == "validated", report
+    directory = Path(report.out)
+    task = read_task(directory)
+    plan = GradingPlan.model_validate(task.grading)
+    assert set(plan.gold_parts) == {"Makefile"} and set(plan.editable) == {"Makefile", "calc.py"}
+    base = BaseTree.from_tar(directory / plan.base)
+    for makefile, left_out in ((None, False), (fixed, False), (f"{MAKEFILE}SRC = a.c\n", False), (f"{MAKEFILE}\t-exit 0\n", True)):
+        files = {"calc.py": CALC.format("+").encode()} | ({"Makefile": makefile.encode()} if makefile else {})
+        verdict = await grade(Change.of(files, base=base), plan, spec=task.sandbox, provider=provider, files=TaskFiles(directory))
+        assert verdict.reward == 1.0, verdict
+        assert [entry.path for entry in verdict.dropped] == (["Makefile"] if left_out else [])
+
+
 async def test_the_same_fix_twice_is_one_task(history, tmp_path: Path, provider) -> None:
     broken_calc(history)
     fix = mend_calc(history)

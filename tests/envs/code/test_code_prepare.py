@@ -34,11 +34,42 @@ def test_settings_of_the_runner_belong_to_the_tests(history) -> None:
     assert b"xfail_strict" in prepared.tests_patch and b"xfail_strict" not in prepared.gold_patch
 
 
+def test_a_build_file_that_the_fix_changes_is_its_own(history) -> None:
+    start(history, Makefile="test:\n\tpytest\n", **{"setup.cfg": "[metadata]\nname = calc\n"})
+    fix = history.commit(
+        "fix",
+        {
+            "calc.py": "x = 2\n",
+            "tests/test_calc.py": TESTS.format(2),
+            "Makefile": "test:\n\tpytest -q\n",
+            "setup.cfg": "[metadata]\nname = calc\n[tool:pytest]\naddopts = -q\n",
+        },
+    )
+    prepared = take_apart(history, fix)
+    assert set(prepared.gold.files) == {"calc.py", "Makefile"}
+    assert {write.path for write in prepared.hidden} == {"tests/test_calc.py", "setup.cfg"}
+    assert set(prepared.gold_parts) == {"Makefile"}
+
+
+def test_a_file_of_the_runner_that_is_no_setting_may_not_be_the_fixs(history) -> None:
+    start(history)
+    (history.path / "conf").symlink_to("calc.py")
+    history.commit("more", {"Makefile": "test:\n\tpytest\n"})
+    (history.path / "Makefile").unlink()
+    (history.path / "Makefile").symlink_to("conf")
+    fix = history.commit("fix", {"calc.py": "x = 2\n", "tests/test_calc.py": TESTS.format(2)})
+    with pytest.raises(BuildError, match="which a solution may not") as caught:
+        take_apart(history, fix)
+    assert caught.value.reason == "gold_fails"
+
+
 def test_metadata_belongs_to_the_fix(history) -> None:
     pyproject = '[project]\nname = "calc"\nversion = "{}"\n[tool.pytest.ini_options]\naddopts = "-q"\n'
     start(history, **{"pyproject.toml": pyproject.format(1)})
     fix = history.commit("fix", {"calc.py": "x = 2\n", "tests/test_calc.py": TESTS.format(2), "pyproject.toml": pyproject.format(2)})
-    assert set(take_apart(history, fix).gold.files) == {"calc.py", "pyproject.toml"}
+    prepared = take_apart(history, fix)
+    assert set(prepared.gold.files) == {"calc.py", "pyproject.toml"}
+    assert prepared.gold_parts == {}
 
 
 def test_nothing_but_tests_and_their_settings(history) -> None:
