@@ -27,7 +27,7 @@ class LocalConfig(BaseModel):
 
     isolation: Literal["require", "prefer", "off"] = "prefer"
     """`require`: refuse to start where namespaces cannot be made. `prefer`: warn once and go on without. `off`: never
-    isolate; commands then run as the driver's user and see the machine."""
+    isolate; commands then run as the driver's user and see the machine, and images that are made by commands are refused."""
     cache: Path = Field(default_factory=_default_cache)
     """Where image layers are kept."""
     scratch: Path = Field(default_factory=_default_scratch)

@@ -53,9 +53,10 @@ Build = Callable[[SandboxSpec, Image, str, bool], Awaitable[LocalSandbox]]
 class LayerStore:
     """The layers below one directory."""
 
-    def __init__(self, root: Path, *, build: Build, lock_timeout_s: float) -> None:
+    def __init__(self, root: Path, *, build: Build, isolated: bool, lock_timeout_s: float) -> None:
         self._root = root
         self._build = build
+        self._isolated = isolated
         self._lock_timeout_s = lock_timeout_s
         self._known: dict[tuple[object, ...], Image] = {}
 
@@ -75,6 +76,11 @@ class LayerStore:
         """The image, with its layers made where they are missing. Raises `ImageError`."""
         recipe = spec.recipe
         assert recipe is not None
+        if not self._isolated and (recipe.before or recipe.after or recipe.writable):
+            raise ImageError(
+                f"Image {spec.image!r} is made by commands that would change this machine itself, because sandboxes are not isolated here.",
+                remedy="Let podgym isolate sandboxes (`podgym doctor` says what is missing), or use the docker provider.",
+            )
         version = version_of(recipe.base)
         if version is not None and version not in pythons:
             have = ", ".join(sorted(pythons)) or "none"

@@ -61,5 +61,5 @@ def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) 
 
 
 def _roots(config: LocalConfig) -> list[Path]:
-    """Where this user's provider keeps layers: apart for root, whose sandboxes are another user to the machine."""
-    return [config.cache.absolute() / name for name in (str(config.host_uid), "own")]
+    """Where this user's provider keeps layers: apart for root, whose sandboxes are another user, and where nothing is isolated."""
+    return [config.cache.absolute() / name for name in (str(config.host_uid), "own", "plain")]

@@ -95,7 +95,12 @@ class LocalProvider:
                 self._spawner = await self._start(spec.labels.get("run", ""))
                 # Bound to this helper: an image whose making outlives it fails, and is made anew by those who wait.
                 build = functools.partial(self._open_build, self._spawner)
-                self._store = LayerStore(self._spawner.layers, build=build, lock_timeout_s=self._config.image_lock_timeout_s)
+                self._store = LayerStore(
+                    self._spawner.layers,
+                    build=build,
+                    isolated=self._spawner.isolated,
+                    lock_timeout_s=self._config.image_lock_timeout_s,
+                )
             return self._spawner, self._store
 
     async def _start(self, run: str) -> Spawner:

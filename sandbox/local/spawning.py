@@ -60,7 +60,8 @@ class Spawner:
     async def _launch(cls, config: LocalConfig, *, name: str, layout: dict[str, Any], isolated: bool) -> Spawner:
         scratch = config.scratch / name
         privileged = isolated and is_privileged(config.host_uid)
-        layers = config.cache.absolute() / (str(config.host_uid) if privileged else "own")
+        # What was made without isolation could have been changed by anything since, and is never part of an isolated sandbox.
+        layers = config.cache.absolute() / (str(config.host_uid) if privileged else "own" if isolated else "plain")
         _private_folder(layers, config.host_uid if privileged else None)
         message = {
             **layout,

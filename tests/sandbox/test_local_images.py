@@ -134,10 +134,31 @@ async def test_without_overlays_layers_are_copied(local, context, tmp_path, refu
 
 async def test_without_isolation_images_work_too(local, context, tmp_path):
     provider = local(isolation="off", cache=tmp_path / "cache")
-    recipe = {"before": (Step(run="echo b > ./b"),), "copies": (REPO,)}
     for _ in range(2):
-        sandbox = await provider.create(spec(context, **recipe))
-        assert await output(sandbox, "ls; git status --porcelain; rm b") == "a.py\nb\n?? b\n"
+        sandbox = await provider.create(spec(context, copies=(REPO,)))
+        assert await output(sandbox, "ls; git status --porcelain; echo b > b") == "a.py\n"
+    assert not Path("/testbed").exists()
+
+
+@pytest.mark.parametrize("where", ["before", "after", "writable"])
+async def test_without_isolation_no_step_runs_on_the_machine(local, context, tmp_path, where):
+    planted = tmp_path / "machine" / "planted"
+    planted.parent.mkdir()
+    recipe = {where: (str(planted.parent),) if where == "writable" else (Step(run=f"touch {planted}"),)}
+    with pytest.raises(ImageError, match="would change this machine") as caught:
+        await local(isolation="off", cache=tmp_path / "cache").create(spec(context, **recipe))
+    assert "docker" in caught.value.remedy
+    assert not planted.exists()
+
+
+async def test_what_is_made_without_isolation_is_never_in_an_isolated_sandbox(local, context, tmp_path):
+    for isolation in ("off", "require"):
+        await local(isolation=isolation, cache=tmp_path / "cache").create(spec(context, copies=(REPO,)))
+    made = sorted((tmp_path / "cache").glob("*/*/done"))
+    assert len(made) == 2 and made[0].parent.name == made[1].parent.name
+    (made[-1] if made[-1].parts[-3] == "plain" else made[0]).parent.joinpath("0", "planted").write_text("x")
+    sandbox = await local(cache=tmp_path / "cache").create(spec(context, copies=(REPO,)))
+    assert await output(sandbox, "ls") == "a.py\n"
 
 
 @pytest.mark.parametrize("isolation", ["require", "off"])
