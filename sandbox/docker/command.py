@@ -28,18 +28,20 @@ ARGUMENT_LIMIT_BYTES: Final = 100_000
 WRAPPER: Final = """IFS= read -r _podgym_m || exit 125
 printf '%s %s\\n' "$_podgym_m" "$$" >&2
 exec 3>&2 2>/dev/null
-_podgym_e=full _podgym_n=0
+_podgym_e=full _podgym_n=0 _podgym_b=0
+_podgym_o() {
+  for _podgym_f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+    [ ! -r "$_podgym_f" ] || while read -r _podgym_k _podgym_v; do
+      [ "$_podgym_k" != oom_kill ] || _podgym_n=$(( _podgym_v - _podgym_b ))
+    done < "$_podgym_f"
+  done
+}
+_podgym_o; _podgym_b=$_podgym_n _podgym_n=0
 trap 'printf "%s %s %s\\n" "$_podgym_m" "$_podgym_e" "$_podgym_n"; printf "%s\\n" "$_podgym_m" >&3' EXIT
 trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 if cd -- "$1"; then ( exec /bin/sh -c "$2" sh 2>&3 3>&- ); _podgym_e=$?
 else printf 'podgym: %s is not a directory that can be entered\\n' "$1" >&3; _podgym_e=126; fi
-if [ "$_podgym_e" -ne 0 ]; then
-  for _podgym_f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
-    [ ! -r "$_podgym_f" ] || while read -r _podgym_k _podgym_v; do
-      [ "$_podgym_k" != oom_kill ] || _podgym_n=$_podgym_v
-    done < "$_podgym_f"
-  done
-fi
+[ "$_podgym_e" -eq 0 ] || _podgym_o
 """
 """Builtins alone. Its own stderr is shut, because shells report there how their children died. A shell that cannot fork exits
 at once, hence the trap of its exit; a script may signal its whole group, hence the others."""
@@ -66,7 +68,7 @@ class End:
 
     exit_code: int
     ooms: int
-    """Processes that the container has lost to its memory limit so far; known only of commands that failed."""
+    """Processes that the container has lost to its memory limit since the command began; known only of commands that failed."""
 
 
 @dataclass(slots=True)

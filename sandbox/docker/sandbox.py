@@ -40,7 +40,6 @@ class DockerSandbox:
         self._spec = spec
         self._user = _ROOT if spec.user == "root" else spec.user
         self._on_close = on_close
-        self._ooms = 0
         self._closed = False
         self._removing: asyncio.Task[None] | None = None
         self._killings: set[asyncio.Task[None]] = set()
@@ -78,7 +77,7 @@ class DockerSandbox:
         try:
             async with asyncio.timeout(timeout_s):
                 end = await attached.finish(stdin)
-            return attached.result(end, note=self._note(end))
+            return attached.result(end, note=_RAN_OUT if end.ooms else b"")
         except TimeoutError:
             await self._kill(attached, exec_id)
             with contextlib.suppress(TimeoutError):
@@ -191,12 +190,6 @@ class DockerSandbox:
             f"The sandbox could not start a command: {said}",
             remedy="Its process or memory limit is reached; raise `limits` of the task, or close the sandbox.",
         )
-
-    def _note(self, end: End) -> bytes:
-        if end.ooms <= self._ooms:
-            return b""
-        self._ooms = end.ooms
-        return _RAN_OUT
 
     async def _as_root(self, script: str, *, cwd: str, env: Mapping[str, str]) -> tuple[End, str]:
         """Run one of our own short scripts. Raises `NoEnd`, `Full`, `TimeoutError` besides sandbox errors."""

@@ -381,6 +381,17 @@ class TestLimits:
         assert await out(sandbox, "echo fine") == "fine\n"
         await sandbox.close()
 
+    async def test_memory_that_ran_out_before_a_command_began_is_not_its_fault(self, kit):
+        sandbox = await kit.create(limits=Limits(memory_bytes=64 * MIB))
+        left_behind = "(sleep 0.2; head -c 300M /dev/zero | tail > /dev/null; echo > /tmp/died) > /dev/null 2>&1 &"
+        assert (await sandbox.run(left_behind, timeout_s=60)).exit_code == 0
+        waited = await sandbox.run("until [ -e /tmp/died ]; do sleep 0.1; done", timeout_s=60)
+        assert (waited.exit_code, waited.out_of_memory) == (0, False)
+        for _ in range(2):
+            failed = await sandbox.run("exit 3", timeout_s=60)
+            assert (failed.exit_code, failed.out_of_memory, failed.stderr.bytes) == (3, False, b"")
+        await sandbox.close()
+
     async def test_processes(self, kit):
         sandbox = await kit.create(limits=Limits(processes=16))
         result = await sandbox.run("for i in $(seq 64); do sleep 5 & done; echo all", timeout_s=20)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from podgym.sandbox import ImageError, Limits, QuotaError, SandboxLost
+from podgym.sandbox.owners import own_owner
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="session")]
 
@@ -66,7 +67,7 @@ class TestConfinement:
         assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (96 * MIB, 96 * MIB, 77)
         assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
         assert (host["NetworkMode"], host["Privileged"], host["SecurityOpt"]) == ("none", False, ["no-new-privileges"])
-        assert told["Config"]["Labels"] == {"podgym.run": "told", "podgym.task": "t1"}
+        assert told["Config"]["Labels"] == {"podgym.run": "told", "podgym.task": "t1", "podgym.owner": own_owner()}
         assert told["Mounts"] == []
 
     async def test_more_processors_than_there_are(self, make):

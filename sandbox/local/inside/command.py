@@ -22,6 +22,8 @@ class Command:
 
     def __init__(self, ident: int, pid: int, *, out: int, err: int, limit: int, timeout_s: float) -> None:
         self.ident = ident
+        self.ooms = 0
+        """What the sandbox's counter of processes killed for memory said when this command began."""
         self.pid = pid
         self.pipes = {out: Capture(limit), err: Capture(limit)}
         self.streams = tuple(self.pipes.values())

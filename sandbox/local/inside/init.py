@@ -56,7 +56,6 @@ class Init:
         self._by_fd: dict[int, Command] = {}
         self._held: set[int] = set()
         self._writes: dict[int, tuple[int, str]] = {}
-        self._ooms = self._count_ooms()
         self._poll = select.poll()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
@@ -165,6 +164,7 @@ class Init:
         if env:
             variables = {**variables, **dict(entry.split(b"=", 1) for entry in env.split(b"\0"))}
         place = self._path(cwd)
+        ooms = self._count_ooms()
         try:
             os.chdir(place)
         except OSError as error:
@@ -186,6 +186,7 @@ class Init:
             os.chdir("/")
             if stdin_fd >= 0:
                 os.close(stdin_fd)
+        command.ooms = ooms
         self._commands[command.pid] = command
         for fd in command.pipes:
             self._by_fd[fd] = command
@@ -260,9 +261,7 @@ class Init:
             self._poll.register(fd, select.POLLIN)
         flags = int(command.timed_out)
         if code and self._events >= 0 and not command.timed_out:
-            ooms = self._count_ooms()
-            flags |= 2 * (ooms > self._ooms)
-            self._ooms = ooms
+            flags |= 2 * (self._count_ooms() > command.ooms)
         code = 137 if command.timed_out else code if code >= 0 else 128 - code
         out, err = command.streams
         self._send(wire.RESULT, command.ident, *wire.pack_result(code, flags, duration, out.result(), err.result()))
