@@ -2,7 +2,12 @@
 
 The program runs in a fresh sandbox over the agent's change and the files that come with the check. Its exit code is the
 reward (0 is 1.0, anything else 0.0), unless it writes JSON to `$PODGYM_RESULT`, a path that did not exist while the agent
-worked: `{"score": 0.5, "components": {"style": 1.0}}`, all numbers in [0, 1].
+worked: `{"score": 0.5, "components": {"style": 1.0}}`, all numbers in [0, 1]. A program that did not start or was killed
+(exit code 126 and above) is worth nothing, whatever it wrote before.
+
+Whatever runs in the check's own processes (code under test that it imports, or starts with the same environment) can write that
+file and choose the exit code: a program is as hard to cheat as it keeps the agent's code out of both. Tests with ids
+(`podgym.verifiers.grading`) are held against more.
 """
 
 from __future__ import annotations
@@ -21,12 +26,15 @@ from podgym.sandbox import SandboxProvider, SandboxSpec, TransportError
 from podgym.verifiers.archive import Write
 from podgym.verifiers.change import Change
 from podgym.verifiers.grading import close_sandbox
+from podgym.verifiers.testcommand import KILLED
 from podgym.verifiers.testrun import write_files
 from podgym.verifiers.verdict import Failure, Verdict
 
 __all__ = ["ProgramCheck", "run_program"]
 
 _MAX_RESULT_BYTES: Final = 64 << 10
+_NO_END: Final = 126
+"""The least exit code of what could not be started, or ended by a signal."""
 
 
 class ProgramCheck(BaseModel):
@@ -77,6 +85,10 @@ async def run_program(
     said = result.stderr.text().strip()[-1000:]
     if head or result.stdout.cut or len(written) > _MAX_RESULT_BYTES:
         return _verdict(0.0, {}, "Something but the check wrote to the channel of the result.", change, started, failure="malformed_report")
+    if result.exit_code >= _NO_END:
+        killed = result.exit_code == KILLED
+        what = f"The check {'was killed' if killed else 'did not start, or was ended by a signal'} (exit code {result.exit_code}): {said}"
+        return _verdict(0.0, {}, what, change, started, failure="killed" if killed else "failed")
     if not written:
         return _verdict(
             float(result.exit_code == 0), {}, "" if result.exit_code == 0 else f"Exit code {result.exit_code}: {said}", change, started

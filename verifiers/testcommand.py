@@ -12,7 +12,7 @@ from podgym.sandbox import CommandResult
 from podgym.verifiers.reports.source import PLACE, ReportSource
 from podgym.verifiers.verdict import TestOutcome
 
-__all__ = ["Problem", "TestCommand", "TestReport", "cut_log", "stopped"]
+__all__ = ["KILLED", "Problem", "TestCommand", "TestReport", "cut_log", "stopped"]
 
 Problem = Literal["no_report", "malformed_report", "timed_out", "out_of_memory", "killed", "nothing_ran", "disagrees"]
 

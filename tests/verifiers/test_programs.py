@@ -38,6 +38,20 @@ async def test_results_that_cannot_be_used(spec: SandboxSpec, provider: Any, res
     assert "not usable" in verdict.message
 
 
+@pytest.mark.parametrize(
+    ("ending", "failure", "said"),
+    [("kill -9 $$", "killed", "exit code 137"), ("kill -15 $$", "failed", "exit code 143"), ("exit 127", "failed", "exit code 127")],
+)
+async def test_a_check_that_came_to_no_end_is_not_believed(
+    spec: SandboxSpec, provider: Any, *, ending: str, failure: str, said: str
+) -> None:
+    script = f'sh -c \'echo "{{\\"score\\": 1}}" > "$PODGYM_RESULT"; {ending}\''
+    verdict = await check(script, spec, provider)
+    assert (verdict.reward, verdict.failure) == (0.0, failure)
+    assert said in verdict.message
+    assert (await check(script.replace(ending, "exit 1"), spec, provider)).reward == 1.0
+
+
 async def test_hangs_and_noise(spec: SandboxSpec, provider: Any) -> None:
     verdict = await check("sleep 60", spec, provider, timeout_s=0.2)
     assert (verdict.reward, verdict.message) == (0.0, "The check did not end within 0.2 s.")
