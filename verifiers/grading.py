@@ -97,7 +97,7 @@ class GradingPlan(BaseModel):
     decoys: Decoys | None = None
     """What full marks are held against."""
     deterministic: bool = True
-    """Equal changes get equal verdicts: validation saw no flaky required test."""
+    """Equal changes get equal verdicts: validation saw no flaky test, required or not."""
     create_timeout_s: float = Field(default=900.0, gt=0)
 
     @field_validator("removed", "editable")

@@ -70,6 +70,7 @@ class _ImageAudit:
         self._git = GitAudit(image, subject, tally, scratch, whole=whole)
         self._remembered: dict[int, Remembered] = {}
         self._facts: dict[int, LayerFacts] = {}
+        self._budget = Budget(lambda place, why: None)
 
     def run(self) -> ImageFacts:
         roots = Roots()
@@ -155,8 +156,10 @@ class _ImageAudit:
 
     def _scan(self, one: ImageLayer, project: Project) -> Scan:
         remember = self._cache is not None and self._cache.keeps(one.layer.digest)
-        scan = scan_layer(one.layer, self._needles, project.tree, self._git.holds, Budget(lambda place, why: None), remember=remember)
-        if remember and self._cache is not None:
+        scan = scan_layer(one.layer, self._needles, project.tree, self._git.holds, self._budget, remember=remember)
+        # What lower layers used up is missing here, so this is not what the layer holds by itself.
+        spent = self._budget.bytes_left <= 0 or self._budget.members_left < 0
+        if remember and not spent and self._cache is not None:
             self._cache.put(one.layer.digest, scan)
         return scan
 

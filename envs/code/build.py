@@ -157,7 +157,7 @@ class _Build:
                     pass_to_pass=validation.pass_to_pass,
                 )
             self._stage = "certify"
-            if prepared.plan.recipe.after:
+            if prepared.plan.recipe.before or prepared.plan.recipe.after:
                 self._progress("inspecting the image")
                 inspection = await inspect_image(
                     self._provider,

@@ -77,6 +77,7 @@ def grading_plan(prepared: Prepared, validation: Validation, inspection: Inspect
         decoys=decoys,
         editable=tuple(sorted((*prepared.gold.files, *prepared.gold.deleted))),
         gold_parts=prepared.gold_parts,
+        deterministic=not validation.flaky,
         import_roots=("", "src", "lib", *(f"{prepared.plan.root}{tail}" for tail in ("", "/src") if prepared.plan.root)),
     )
 

@@ -45,7 +45,8 @@ class BuildOptions(BaseModel):
     """Make tests that no solution passes, which full marks are held against: code under test that bends its tests passes them too."""
     audit: bool = False
     """Read a Docker image in full before its task is written, which takes about a minute for the first one on a base image. What the
-    local provider makes is always read."""
+    local provider makes is always read. An image that no step of the plan adds anything to is the base image and the repository alone,
+    and is not read."""
     suite_timeout_s: float = Field(default=300.0, gt=0)
     """One run of the whole suite; where it takes longer, the changed test files alone are run."""
     install_timeout_s: float = Field(default=1800.0, gt=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -314,3 +315,10 @@ def test_nothing_stands_in_the_way_of_a_file_that_is_written_in_part(path: str) 
     assert (accepted.files, accepted.deleted) == ({}, ("src/lib.rs",))
     assert [entry.path for entry in accepted.dropped] == [path]
     assert path in accept(change, hidden=()).files
+
+
+def test_a_pom_of_many_pieces_of_text_takes_linear_time() -> None:
+    text = "<project><description>" + "a&amp;" * 300_000 + "</description><build>b&lt;c</build></project>"
+    started = time.process_time()
+    assert "b<c" in str(runner_part("pom.xml", text.encode()))
+    assert time.process_time() - started < 10

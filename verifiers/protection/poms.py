@@ -30,22 +30,22 @@ class _Pom(XmlReader):
         super().__init__()
         self.tree: list[object] = []
         self._open: list[list[object]] = [self.tree]
+        self._texts: list[list[str]] = [[]]
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element is its name, its attributes, its text, its children."""
         element: list[object] = [name, sorted(attributes.items()), ""]
         self._open[-1].append(element)
         self._open.append(element)
+        self._texts.append([])
 
     def end(self, name: str) -> None:
         """The element is complete."""
-        element = self._open.pop()
-        element[2] = str(element[2]).strip()
+        self._open.pop()[2] = "".join(self._texts.pop()).strip()
 
     def text(self, data: str) -> None:
         """Text of the innermost element."""
-        element = self._open[-1]
-        element[2] = str(element[2]) + data
+        self._texts[-1].append(data)
 
 
 def pom_part(text: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from podgym.envs.audit import RULES, LayerCache
+from podgym.envs.audit.pieces import Budget
 from podgym.envs.audit.rules import GONE, Tally
 
 FOREIGN = "deadbeef" * 5
@@ -365,6 +366,18 @@ def test_damaged_memories_are_read_anew(kit: Any, monkeypatch: pytest.MonkeyPatc
         path.write_bytes(path.read_bytes()[:40])
     assert kit.rules() == {"residue"}
     assert kit.facts.audited.remembered == 0
+
+
+def test_one_budget_for_the_archives_of_all_layers(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podgym.envs.audit.cache._LEAST_BYTES", 0)
+    kit.cache = LayerCache(kit.folder / "cache")
+    for number in range(3):
+        kit.add({f"opt/{number}.zip": wheel("things", "1")})
+    assert kit.rules() == set()
+    kit.cache = LayerCache(kit.folder / "other")
+    monkeypatch.setattr("podgym.envs.audit.imageaudit.Budget", lambda told: Budget(told, members_left=2))
+    assert [finding.place.rpartition("/")[2] for finding in kit.audit().findings if finding.rule == "unsearched"] == ["2.zip"]
+    assert len(list((kit.folder / "other").glob("*.npz"))) == len(list((kit.folder / "cache").glob("*.npz"))) - 1
 
 
 def test_base_and_place_are_found(kit: Any, project: Any) -> None:

@@ -251,6 +251,8 @@ async def test_flaky_tests_are_set_aside(history, tmp_path: Path, provider) -> N
     report = await build(history, mend_calc(history, tests=f"{FIXED_TESTS}\n{unsteady}"), tmp_path / "out", provider, repeats=2)
     assert report.status == "validated", report
     assert len(report.flaky) == 4 and len(report.fail_to_pass) == len(report.pass_to_pass) == 1
+    assert not read_task(Path(report.out)).grading["deterministic"]
+    assert not (Path(report.out) / "tests/verdicts.json").exists()
     history.commit("back", {"calc.py": CALC.format("-"), "tests/test_calc.py": TESTS})
     report = await build(history, mend_calc(history, tests=f"{TESTS}\n{unsteady}"), tmp_path / "again", provider, repeats=2)
     assert (report.stage, report.reason) == ("validate", "flaky")
@@ -313,6 +315,19 @@ async def test_a_plan_can_be_looked_at_and_edited(history, tmp_path: Path, provi
     task = read_task(Path(report.out))
     assert task.sandbox.env["MARK"] == "1"
     assert json.loads((Path(report.out) / "tests/plan.json").read_text())["suite"] == ["tests/test_calc.py"]
+
+
+async def test_what_the_first_steps_bring_is_inspected_too(history, tmp_path: Path, provider) -> None:
+    broken_calc(history)
+    mended = CALC.format("+").replace("a + b", "a + b  # as it should be")
+    fix = history.commit("Mend", {"calc.py": mended, "tests/test_calc.py": FIXED_TESTS})
+    plan = read_plan(history.path, fix, issue=None, options=BuildOptions()).plan
+    assert not plan.recipe.after
+    step = Step(run="mkdir -p /opt/venv && echo 'return a + b  # as it should be' >/opt/venv/notes")
+    recipe = plan.recipe.model_copy(update={"before": (*plan.recipe.before, step), "writable": ("/opt/venv",)})
+    options = BuildOptions(repeats=1, plan=plan.model_copy(update={"recipe": recipe}))
+    report = await build_task(history.path, fix, tmp_path / "out", provider=provider, options=options)
+    assert (report.stage, report.reason) == ("certify", "leak"), report
 
 
 async def test_an_image_that_cannot_be_made(history, tmp_path: Path, provider) -> None:
