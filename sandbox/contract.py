@@ -13,6 +13,7 @@ from typing import Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, Field
 
 from podgym.sandbox.images import ImageRecipe
+from podgym.sandbox.values import Directory, Variables
 
 __all__ = ["OUTPUT_LIMIT_BYTES", "CommandResult", "Freezable", "Limits", "Network", "Sandbox", "SandboxProvider", "SandboxSpec", "Stream"]
 
@@ -49,11 +50,14 @@ class SandboxSpec(BaseModel):
     """How to make the image where it is not there already."""
     context: str | None = None
     """Directory on the provider's machine that `recipe.copies` is relative to."""
-    workdir: str = "/workspace"
+    workdir: Directory = "/workspace"
     """Absolute; where commands start. Made if it is not in the image."""
-    env: Mapping[str, str] = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """Environment of every command, over the image's own. The driver's environment never reaches a sandbox."""
     network: Network = "none"
+    """`none`: a network of its own with nothing but its loopback. `full`: whatever the provider's machine reaches. The local
+    provider's `full` is the machine's own network, loopback included: what listens there (a private Ray, a database) can be
+    talked to by the sandbox. Docker's is the engine's network of that name in its configuration."""
     user: str = "root"
     """Name or uid inside the sandbox."""
     limits: Limits = Limits()

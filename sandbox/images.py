@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from podgym.sandbox.errors import ImageError
+from podgym.sandbox.values import Directory, Variables
 
 __all__ = ["Copy", "ImageRecipe", "Step"]
 
@@ -45,8 +46,8 @@ class ImageRecipe(BaseModel):
 
     base: str
     """A public image name such as `python:3.11-bookworm`. The local provider reads it as the interpreter to expose."""
-    workdir: str = "/workspace"
-    env: dict[str, str] = Field(default_factory=dict)
+    workdir: Directory = "/workspace"
+    env: Variables = Field(default_factory=dict)
     before_copies: tuple[Copy, ...] = ()
     before: tuple[Step, ...] = ()
     copies: tuple[Copy, ...] = ()

@@ -76,6 +76,8 @@ class LocalSandbox:
                     f"The sandbox could not start a command: {text}.",
                     remedy="Its process or memory limit is reached; raise `limits` of the task, or close the sandbox.",
                 )
+            if code == 22:
+                raise ValueError(f"The sandbox could not start a command: {text}.")
             if code == 7:
                 raise ValueError("Environment and script are larger than the kernel passes to a program; use stdin or a file.")
             raise ImageError(

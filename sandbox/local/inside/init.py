@@ -122,6 +122,8 @@ class Init:
             except OSError as error:
                 text = (error.strerror or str(error)).encode()
                 self._send(wire.ERROR, ident, wire.ERROR_HEAD.pack(error.errno or errno.EIO), text)
+            except ValueError as error:  # An environment that no program takes is this request's end, not the sandbox's.
+                self._send(wire.ERROR, ident, wire.ERROR_HEAD.pack(errno.EINVAL), str(error).encode("utf-8", "replace"))
 
     def _handle(self, kind: int, ident: int, payload: bytes) -> None:
         if kind in (wire.RUN, wire.RUN_FD):
