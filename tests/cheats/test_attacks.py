@@ -17,15 +17,21 @@ def _framework(attack: Attack) -> str:
     return attack.framework or ("pytest" if attack.id in _IN_VENV or attack.id in ("D8.patch", "D8.null", "D8.directory") else "unittest")
 
 
+# Attacks on what both frameworks share, which each offers in its own way: tried under pytest as well.
+_UNDER_BOTH = {"D5.secret", "D7.yes", "D7.frames", "D14.read", "D14.memory"}
+CASES = [
+    *((_framework(attack), attack.id, attack.id) for attack in ATTACKS),
+    *(("pytest", identity, f"{identity}-pytest") for identity in sorted(_UNDER_BOTH)),
+]
 PARAMETERS = [
     pytest.param(
-        (provider, _framework(attack)),
-        attack.id,
-        id=f"{provider}-{attack.id}",
-        marks=(*marks, *((pytest.mark.skip(reason=_NOT_LOCAL[attack.id]),) if provider == "local" and attack.id in _NOT_LOCAL else ())),
+        (provider, framework),
+        attack,
+        id=f"{provider}-{name}",
+        marks=(*marks, *((pytest.mark.skip(reason=_NOT_LOCAL[attack]),) if provider == "local" and attack in _NOT_LOCAL else ())),
     )
     for provider, marks in _PER_PROVIDER.items()
-    for attack in ATTACKS
+    for framework, attack, name in CASES
 ]
 
 
@@ -47,6 +53,10 @@ def test_every_row_of_the_list_is_there() -> None:
     assert rows >= {f"A{n}" for n in range(1, 17)} - {"A14"}
     assert rows >= {f"B{n}" for n in range(1, 7)} | {"C1", "C2", "C3", "C5"}
     assert rows >= {f"D{n}" for n in range(1, 17)}
+
+
+def test_what_both_frameworks_offer_is_tried_under_both() -> None:
+    assert {attack.id for attack in ATTACKS if _framework(attack) == "unittest" and not attack.framework} >= _UNDER_BOTH
 
 
 def test_attacks_are_told_apart() -> None:
