@@ -321,4 +321,4 @@ def test_a_pom_of_many_pieces_of_text_takes_linear_time() -> None:
     text = "<project><description>" + "a&amp;" * 300_000 + "</description><build>b&lt;c</build></project>"
     started = time.process_time()
     assert "b<c" in str(runner_part("pom.xml", text.encode()))
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 1.5
