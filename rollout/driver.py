@@ -24,6 +24,7 @@ from podgym.rollout.leftovers import PREFIX, sweep
 from podgym.rollout.loop import Driver
 from podgym.rollout.progress import Progress, ResumeError, load_progress
 from podgym.rollout.report import RunSummary, StepReport
+from podgym.rollout.runlock import holding
 from podgym.rollout.runlog import run_log
 from podgym.rollout.tasksource import open_sources
 from podgym.rollout.watchdog import ProcessId
@@ -53,18 +54,32 @@ def run_job(
     `run_id`, from `RunStore.new_id`, names the new folder where the caller must know it beforehand.
 
     Call it from the main thread where SIGINT and SIGTERM are to stop the run in order; the summary then says `stopped`. Raises a
-    `PodgymError` for what makes the run fail; the run's state says so too, and it can be resumed.
+    `PodgymError` for what makes the run fail; the run's state says so too, and it can be resumed. Raises `ResumeError`, and touches
+    nothing, where another process drives the run.
     """
+    run = resume or store.create(job.run.name, run_id=run_id)
+    with holding(run):
+        return _drive(job, run, resumes=resume is not None, on_start=on_start, on_step=on_step)
+
+
+def _drive(
+    job: JobConfig,
+    run: RunDir,
+    *,
+    resumes: bool,
+    on_start: Callable[[RunDir], None] | None,
+    on_step: Callable[[StepReport], None] | None,
+) -> RunSummary:
     progress, before = None, None
-    if resume is not None:
-        progress = _resumable(resume)
-        before = resume.state()
+    if resumes:
+        progress = _resumable(run)
+        before = run.state()
+    else:
+        write_atomically(run.job_path, dump_job(job).encode())
     if before is not None:
         sweep_run(before)
-    run = resume or store.create(job.run.name, run_id=run_id)
-    if resume is None:
-        write_atomically(run.job_path, dump_job(job).encode())
-    begun = RunState.of_this_process(name=job.run.name, details={"address": job.ray.address or ""})
+    details = {"address": job.ray.address or "", "cwd": str(Path.cwd())}
+    begun = RunState.of_this_process(name=job.run.name, details=details)
     state = _State(run, begun if before is None else begun.model_copy(update={"started_s": before.started_s or begun.started_s}))
     status, error = "failed", ""
     summary: RunSummary | None = None

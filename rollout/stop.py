@@ -12,7 +12,9 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from podgym.errors import PodgymError
 from podgym.rollout.checkpoints import sweep_unfinished
@@ -60,12 +62,21 @@ def stop_run(run: RunDir, *, timeout_s: float = 60.0, second_s: float = 10.0) ->
         killed += _end_driver(state.pid, state.pid_started, timeout_s, second_s)
     killed += sweep_run(run.state() or state)
     sweep_unfinished(run)
-    sandboxes = asyncio.run(reap(load_job(run.job_path), run.id))
+    job = load_job(run.job_path)
+    with _entered(state.details.get("cwd")):
+        sandboxes = asyncio.run(reap(job, run.id))
     after = run.state() or state
     if after.status == "running":
         after = after.model_copy(update={"status": "stopped", "ended_s": time.time(), "error": "The run's driver was killed."})
         run.write_state(after)
     return StopReport(status=after.status, signalled=signalled, killed=killed, sandboxes=sandboxes)
+
+
+@contextlib.contextmanager
+def _entered(folder: object) -> Iterator[None]:
+    """Where the driver worked: what relative names in the provider's options are relative to. Here, where that is gone."""
+    with contextlib.chdir(folder) if isinstance(folder, str) and Path(folder).is_dir() else contextlib.nullcontext():
+        yield
 
 
 def _end_driver(pid: int, started: int | None, timeout_s: float, second_s: float) -> int:

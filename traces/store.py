@@ -246,6 +246,8 @@ class RunStore:
 
     def find(self, prefix: str) -> RunDir:
         """A run by its id, a prefix of it, or the end of it; `latest` is the newest. Raises `RecordNotFound`."""
+        if not prefix.strip():
+            raise RecordNotFound("An empty id names no run.", remedy="Give the id or a part of it, or `latest`.")
         runs = self.runs()
         if prefix == "latest" and runs:
             return runs[0]

@@ -70,7 +70,9 @@ def resume(
     from podgym.console.jobs import Submission
 
     if address is not None:
-        job = _cluster(address).find(run_id)
+        cluster = _cluster(address)
+        job = cluster.find(run_id)
+        cluster.check_resumable(job)
         submission = Submission(run_id=job.run_id, directory=Path(job.directory), cwd=job.cwd, address=address)
     else:
         run = _find(directory, run_id)

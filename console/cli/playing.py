@@ -113,7 +113,7 @@ def play(
     run = RunStore(submission.directory).create(job.run.name, run_id=run_id)
     write_atomically(run.job_path, dump_job(job).encode())
     submission.save(run)
-    state = RunState.of_this_process(name=job.run.name, details={"provider": job.sandbox.provider})
+    state = RunState.of_this_process(name=job.run.name, details={"provider": job.sandbox.provider, "cwd": str(Path.cwd())})
     run.write_state(state)
     status, problem = "failed", ""
     summaries: list[RolloutSummary] = []

@@ -87,6 +87,8 @@ class ClusterJobs:
 
     def find(self, prefix: str) -> ClusterJob:
         """By a unique prefix of the run's id."""
+        if not prefix.strip():
+            raise SubmitError("An empty id names no job.", remedy=f"`podgym job list --address {self.address}` shows what there is.")
         jobs = self.jobs()
         found = [job for job in jobs if job.run_id == prefix] or [job for job in jobs if job.run_id.startswith(prefix)]
         if len(found) != 1:
@@ -111,20 +113,34 @@ class ClusterJobs:
             time.sleep(every_s)
 
     def stop(self, job: ClusterJob, *, timeout_s: float) -> ClusterJob:
-        """Tell the driver to stop, and wait until it has. Raises `SubmitError` where it has not within `timeout_s`."""
-        if not job.ended:
-            with self._telling("does not stop the job"):
-                self._client.stop_job(job.submission_id)
+        """Tell every driver of the run to stop, and wait until they have. Raises `SubmitError` where they have not within `timeout_s`."""
+        for life in self._lives(job.run_id):
+            if not life.ended:
+                with self._telling("does not stop the job"):
+                    self._client.stop_job(life.submission_id)
         return self.wait(job, timeout_s=timeout_s)
 
     def wait(self, job: ClusterJob, *, timeout_s: float) -> ClusterJob:
-        """The job once it is over."""
+        """The latest life of the job's run once all of them are over."""
         deadline = time.monotonic() + timeout_s
-        while not (now := self.find(job.run_id)).ended:
+        while True:
+            lives = self._lives(job.run_id)
+            if all(life.ended for life in lives):
+                return lives[-1] if lives else job
             if time.monotonic() > deadline:
                 raise SubmitError(f"Job {job.run_id} has not ended within {timeout_s:g} s.", remedy="Ask again, or look at its log.")
             time.sleep(0.5)
-        return now
+
+    def check_resumable(self, job: ClusterJob) -> None:
+        """Raises `SubmitError` while a driver of the job's run has not ended, and for a run that has finished."""
+        for life in self._lives(job.run_id):
+            if not life.ended:
+                raise SubmitError(
+                    f"Run {job.run_id} is {life.status} on {self.address}, as {life.submission_id}.",
+                    remedy=f"Stop it first: podgym job stop {job.run_id} --address {self.address}",
+                )
+            if life.status == JobStatus.SUCCEEDED.value.lower():
+                raise SubmitError(f"Run {job.run_id} is finished.", remedy="Submit a new job.")
 
     def _lives(self, run_id: str) -> list[ClusterJob]:
         return [job for job in self._all() if job.run_id == run_id]

@@ -79,16 +79,17 @@ def main() -> int:
     else:
         submission = Submission.model_validate_json(sys.stdin.buffer.read())
 
+    caller = _Caller(tell)
+
     def registered(run: RunDir) -> None:
         if tell is not None:
             _redirect(run.log_path)
-            _tell(tell, {"run": run.id})
+            caller.tell({"run": run.id})
 
     try:
         summary = drive(submission, on_start=registered)
     except PodgymError as error:
-        if tell is not None:
-            _tell(tell, {"error": error.message, "remedy": error.remedy})
+        caller.tell({"error": error.message, "remedy": error.remedy})
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the log
         return 1
     print(outcome_line(summary))  # noqa: T201 - the log
@@ -105,11 +106,21 @@ def _redirect(log: Path) -> None:
         os.close(descriptor)
 
 
-def _tell(descriptor: int, message: dict[str, Any]) -> None:
-    """Once; whoever listened may have gone."""
-    with contextlib.suppress(OSError):
-        os.write(descriptor, json.dumps(message).encode() + b"\n")
-        os.close(descriptor)
+class _Caller:
+    """Who waits on the other end of a descriptor, if anybody. Told once: the number may be another file's afterwards."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Whoever listened may have gone."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        with contextlib.suppress(OSError):
+            os.write(descriptor, json.dumps(message).encode() + b"\n")
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 if __name__ == "__main__":

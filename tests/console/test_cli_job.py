@@ -81,6 +81,16 @@ def test_a_run_that_is_not_there(cli: Any, arguments: tuple[str, ...]):
     assert "0 runs under runs fit 'x'" in said.err
 
 
+@pytest.mark.parametrize("command", [("job", "stop"), ("job", "show"), ("job", "resume"), ("job", "logs"), ("rollout", "list")])
+def test_an_empty_id_names_no_run(cli: Any, command: tuple[str, ...]):
+    """What `"$RUN"` is where the variable is not set; the only run there is is not meant."""
+    RunStore("runs").create("only")
+    for empty in ("", " "):
+        said = cli(*command, empty)
+        assert (said.code, said.out) == (1, "")
+        assert "An empty id names no run" in said.err
+
+
 def test_a_prefix_that_fits_several_runs(cli: Any):
     for _ in range(2):
         RunStore("runs").create("twin")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.job_submission import JobSubmissionClient
 
 from podgym.console.jobs import run_facts
 from podgym.console.jobs.cluster import ClusterJobs
@@ -194,6 +195,10 @@ def test_a_job_is_stopped_resumed_and_stopped(cli: Any, cluster: Cluster, write_
     run_id = submit(cli, cluster, job, package)["run_id"]
     run = RunStore(tmp_path / "runs").open(until(lambda: next((one.id for one in RunStore(tmp_path / "runs").runs()), None)))
     until(lambda: run_facts(run).step >= 1)
+    refused = cli("job", "resume", run_id, "--address", cluster.address, "--py-module", package)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"Run {run_id} is running on {cluster.address}, as {run_id}." in refused.err
+    assert f"podgym job stop {run_id} --address {cluster.address}" in refused.err
     said = cli("job", "stop", run_id[:-1], "--address", cluster.address, "--json")
     assert (said.code, said.json["status"]) == (0, "stopped")
     assert run_facts(run).status == "stopped"
@@ -203,12 +208,26 @@ def test_a_job_is_stopped_resumed_and_stopped(cli: Any, cluster: Cluster, write_
     assert (resumed.code, resumed.out) == (0, f"{run_id}\n")
     until(lambda: run_facts(run).step > step)
     assert run_facts(run).resumed == 1
+    third = another_life(cluster, run_id, f"{run_id}.3")
     again = cli("job", "stop", run_id, "--address", cluster.address)
     assert again.code == 0
+    lives = JobSubmissionClient(cluster.address)
+    assert {str(lives.get_job_status(life)) for life in (f"{run_id}.2", third)} <= {"STOPPED", "FAILED"}, "every life is stopped"
+    assert run_facts(run).status == "stopped"
     assert "stopped" in again.out
-    assert f"{run_id}.2" in again.out
+    assert third in again.out
+    assert "An empty id names no job" in cli("job", "stop", "", "--address", cluster.address).err
     assert "fit 'nothing'" in cli("job", "show", "nothing", "--address", cluster.address).err
     assert cli("job", "submit", job, "--foreground", "--address", cluster.address).code == 2
+
+
+def another_life(cluster: Cluster, run_id: str, name: str) -> str:
+    """What two submissions at the same moment leave: a second driver of the run, which here does nothing but live."""
+    client = JobSubmissionClient(cluster.address)
+    (first,) = (job for job in client.list_jobs() if job.submission_id == run_id)
+    client.submit_job(entrypoint="sleep 600", submission_id=name, metadata=first.metadata)
+    until(lambda: str(client.get_job_status(name)) == "RUNNING")
+    return name
 
 
 def test_a_job_without_its_package_fails_and_says_so(cli: Any, cluster: Cluster, write_job: Any, tmp_path: Path):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from podgym.console.jobs import Submission, SubmitError, launch, run_facts
 from podgym.console.jobs import drive as driving
@@ -230,6 +231,49 @@ def test_a_bar_on_a_terminal(job: Path, tmp_path: Path):
     assert b"2/2" in seen
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("sweeping")
+def test_of_two_who_resume_a_run_at_once_one_does(cli: Any, write_job: Any, tmp_path: Path):
+    job = write_job(
+        tmp_path / "job.toml",
+        policy={"kind": "podgym_console_kit:Learner", "options": {"delay_s": 0.2}},
+        train={"steps": 500, "group_size": 2, "groups_per_step": 2},
+    )
+    run = launch(Submission.new(load_job(job)))
+    until(lambda: run_facts(run).step >= 1)
+    assert cli("job", "stop", run.id).code == 0
+    start = "import sys; from podgym.console.cli import run; sys.exit(run(sys.argv[1:]))"
+    command = [sys.executable, "-c", start, "job", "resume", run.id]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 1], said
+    refusal = said[codes.index(1)][1]
+    assert f"Run {run.id} is driven by process" in refusal or f"Run {run.id} is running" in refusal
+    assert "Stop it first" in refusal
+    until(lambda: run_facts(run).step >= 2)
+    assert run_facts(run).resumed == 1
+
+
+def test_a_run_is_stopped_from_any_folder(cli: Any, kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Relative names in its provider's options mean what they meant where it was driven."""
+    run = RunStore(tmp_path / "runs").create("lost")
+    sandbox = {"provider": "podgym_console_kit:Noting", "options": {"note": "note"}}
+    run.job_path.write_text(tomli_w.dumps({"environment": {"type": "podgym_console_kit:Echo"}, "sandbox": sandbox}))
+    gone = RunState.of_this_process(name="lost", details={"cwd": str(tmp_path)}).model_copy(update={"pid_started": 1})
+    run.write_state(gone)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    said = cli("job", "stop", run.id, "--directory", "../runs", "--json")
+    assert (said.code, said.json["status"], said.json["sandboxes"]) == (0, "stopped", 1)
+    assert (tmp_path / "note").read_text() == run.id
+    assert (Path.cwd(), list(elsewhere.iterdir())) == (elsewhere, [])
+    run.write_state(gone.model_copy(update={"details": {"cwd": "/nothing/here"}}))
+    assert cli("job", "stop", run.id, "--directory", "../runs").code == 0
+    assert (elsewhere / "note").exists(), "a folder that is gone is not looked for"
+
+
 def test_a_job_that_cannot_begin_says_so_at_once(cli: Any, job: Path, tmp_path: Path):
     said = cli("job", "submit", job, "--set", "environment.options.nonsense=1")
     assert said.code == 1
@@ -283,6 +327,9 @@ def test_the_driver_tells_of_its_run(job: Path, monkeypatch: pytest.MonkeyPatch,
     assert (code, told) == (0, {"run": submission.run_id})
     run = RunStore(submission.directory).open(submission.run_id)
     assert Submission.again(run).cwd == str(tmp_path)
+    state = run.state()
+    assert state is not None
+    assert state.details["cwd"] == str(tmp_path)
     code, told = driver(Submission.again(run), monkeypatch)
     assert code == 1
     assert "is finished" in told["error"]
@@ -306,6 +353,22 @@ def test_the_driver_on_a_cluster_reads_its_environment(
     assert "podgym.console.jobs: " in said
     assert "finished after" in said
     assert driving.VARIABLE not in os.environ
+
+
+def test_the_caller_is_told_once(tmp_path: Path):
+    """Its descriptor's number may be another file's by the time that a second message comes."""
+    receiving, telling = os.pipe()
+    caller = driving._Caller(telling)
+    caller.tell({"run": "r"})
+    other = os.open(tmp_path / "other", os.O_WRONLY | os.O_CREAT)
+    if other != telling:
+        os.dup2(other, telling)
+        os.close(other)
+    caller.tell({"error": "later"})
+    os.close(telling)
+    assert (tmp_path / "other").read_bytes() == b""
+    with os.fdopen(receiving, "rb") as answers:
+        assert answers.read() == b'{"run": "r"}\n'
 
 
 def test_submissions_are_absolute_and_survive_json(job: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

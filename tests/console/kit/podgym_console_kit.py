@@ -43,6 +43,23 @@ class Echo:
         return Verdict(status="scored", reward=float("right" in said))
 
 
+class Noting:
+    """A provider whose sweeping leaves a note."""
+
+    def __init__(self, *, note: str) -> None:
+        self._note = note
+
+    async def create(self, spec: SandboxSpec) -> Sandbox:
+        raise NotImplementedError
+
+    async def reap(self, run_id: str) -> int:
+        Path(self._note).write_text(run_id)
+        return 1
+
+    async def close(self) -> None:
+        pass
+
+
 def right(text: str) -> str:
     """A script."""
     return "finish" if "<obs>" in text else "bash echo right"
