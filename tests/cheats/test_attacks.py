@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import shutil
+import tomllib
+from pathlib import Path
 
-from podgym.envs.attacks import ATTACKS, Attack, Row
+import pytest
+import tomli_w
+
+from podgym.envs.attacks import ATTACKS, Attack, Row, try_attacks
+from podgym.envs.code import task_digest
+from podgym.envs.code.known import known_verdicts
+from podgym.envs.harbor import read_task
+from podgym.verifiers import BaseTree, Change, GradingPlan
 
 # Where the interpreter's own directories can be written to: in the virtual environment of the pytest task.
 _IN_VENV = {"D3.site", "D3.pth"}
@@ -45,6 +54,25 @@ def test_attack(where: tuple[str, str], attack: str, matrices) -> None:
     by_id = {one.id: one for one in ATTACKS}
     if by_id[attack].beside_fix:
         assert row.fix == 1.0, f"the fix is worth {row.fix} beside it"
+
+
+async def test_no_verdict_of_a_row_is_known_beforehand(tasks, local, tmp_path: Path) -> None:
+    """A task that its fix does not solve, and a file beside its tests that says it does."""
+    directory = tmp_path / "task"
+    shutil.copytree(tasks["unittest"], directory)
+    task = read_task(directory)
+    plan = GradingPlan.model_validate({**task.grading, "pass_to_pass": ["tests/test_more.py::MoreTest::no_such_test"], "decoys": None})
+    fixed = BaseTree.from_tar(directory / plan.base).read("calc.py").replace(b"left - right", b"left + right  # both are summands")
+    digest = task_digest(plan, task.sandbox)
+    (directory / "tests/grading.json").write_text(plan.model_dump_json())
+    settings = tomllib.loads((directory / "task.toml").read_text())
+    settings["metadata"]["podgym"]["digest"] = digest
+    (directory / "task.toml").write_text(tomli_w.dumps(settings))
+    known = known_verdicts(plan, digest=digest, gold=Change.of({"calc.py": fixed}), without={})
+    (directory / "tests/verdicts.json").write_bytes(known)
+    attack = next(attack for attack in ATTACKS if attack.leak and attack.beside_fix)
+    (row,) = (await try_attacks(read_task(directory), directory, [attack], provider=local)).rows
+    assert (row.status, row.fix, row.good) == ("scored", 0.0, False)
 
 
 def test_every_row_of_the_list_is_there() -> None:

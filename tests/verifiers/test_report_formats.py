@@ -133,7 +133,7 @@ def test_reports_of_googletest_that_meson_copied(name: str) -> None:
     text = (SAMPLES / name).read_text()
     suites = text[text.index("<testsuite ") : text.rindex("</testsuites>")].replace('<testsuite name="', '<testsuite name="demo.unit.')
     copied = parse("junit", f'<testsuites tests="6" errors="0" failures="0">{suites}</testsuites>')
-    assert list(copied.outcomes.values()) == list(sample("junit", name).values())
+    assert list(copied.outcomes.values()) == list(REAL["junit", name].values())
 
 
 def test_surefire_in_several_files_with_reruns_and_nested_classes() -> None:
