@@ -20,6 +20,8 @@ __all__ = ["library_of", "router"]
 MOST_JOB_BYTES = 1 << 18
 SPARK_POINTS = 60
 RATE = "solve_rate"
+ALERTS = "hack.alerts"
+MOST_RISES = 100
 
 router = APIRouter(prefix="/api")
 
@@ -80,13 +82,16 @@ def show_run(run_id: str, books: Books) -> Answer:
 
 @router.get("/runs/{run_id}/metrics")
 def show_metrics(run_id: str, books: Books, name: Annotated[list[str] | None, Query()] = None, after_step: int | None = None) -> Answer:
-    """Series of [step, value] by name. What the run did not record itself is made from its rollouts."""
+    """Series of [step, value] by name, long ones thinned, and the newest steps at which something rose suddenly.
+
+    What the run did not record itself is made from its rollouts.
+    """
     run = books.run(run_id)
     index = books.index(run)
     series = index.metrics(run.id, name, after_step=after_step)
     if name is None:
         series = _derived(index, run, after_step) | series
-    return Answer({"series": series})
+    return Answer({"series": series, "rises": index.steps_above(run.id, ALERTS, 0, limit=MOST_RISES)})
 
 
 @router.get("/runs/{run_id}/rollouts")
@@ -154,9 +159,7 @@ def _headline(books: Library, run: RunDir) -> dict[str, Any]:
 
 def _derived(index: Index, run: RunDir, after_step: int | None) -> dict[str, list[tuple[int, float]]]:
     series: dict[str, list[tuple[int, float]]] = {}
-    for row in index.steps(run.id):
-        if after_step is not None and row.step <= after_step:
-            continue
+    for row in index.steps(run.id, after_step=after_step):
         values: dict[str, float | None] = {
             "reward": row.reward_mean,
             "turns": row.turns_mean,

@@ -106,6 +106,8 @@ def test_a_script_is_played_on_every_task(cli: Any, kit: Path, tmp_path: Path):
     assert "--cursor" in cli("rollout", "list", "--limit", "4").err
     assert len(cli("rollout", "list", "--task", "echo-1", "--status", "scored", "--min-reward", "0.5", "--json").json["rollouts"]) == 2
     assert "No such rollout" in cli("rollout", "list", "--max-reward", "0.5").err
+    huge = cli("rollout", "list", "--step", "9" * 20)
+    assert (huge.code, huge.out, "No such rollout" in huge.err) == (0, "", True)
 
 
 def test_a_rollout_is_shown_replayed_and_exported(cli: Any, kit: Path, tmp_path: Path):
@@ -205,7 +207,7 @@ def test_a_scripted_function_and_odd_turns(cli: Any, kit: Path, tmp_path: Path):
     shown = cli("rollout", "show", "t00000-0").out
     assert "no valid call" in shown
     assert "\ufffd" in shown
-    assert "2 places" in shown or "lines 1" in shown or "times" in shown
+    assert "old is in f 2 times, from lines 1, 2. Add lines around it until it is there once." in shown
 
 
 def test_a_defect_of_the_type_ends_the_run(cli: Any, kit: Path, tmp_path: Path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 
 from podgym.traces import Trace
@@ -20,7 +21,7 @@ from podgym.traces.file import TraceWriter
 from podgym.traces.index import Index, IndexWriter, RolloutFilter, rebuild, rebuild_index
 from podgym.traces.index import writer as writer_module
 from podgym.traces.index.database import HEAD, remedy_for
-from podgym.traces.index.tables import Base
+from podgym.traces.index.tables import Base, MetricRow
 from podgym.traces.store import RunState, RunStore
 from podgym.traces.summary import RolloutSummary, summarise
 
@@ -169,6 +170,44 @@ def test_groups_counts_runs_and_metrics(index: Index, summary: RolloutSummary) -
     assert steps[1].solved == 8 and steps[1].turns_mean == 3 and steps[1].sampled_tokens == 144 and steps[1].last_s == 1010.1
     assert index.metrics("run-1", ["solve_rate"]) == {"solve_rate": [(0, 0.0), (1, 0.1), (2, 0.2)]}
     assert index.metrics("run-1", after_step=1) == {"solve_rate": [(2, 0.2)], "turns": [(2, 3.0)]}
+
+
+def test_long_series_are_thinned_and_keep_their_newest_points(index: Index) -> None:
+    names, last = [f"m{number:02}" for number in range(30)], 20_000
+    rows = [
+        {"run_id": "run-1", "name": name, "step": step, "value": float(step), "at_s": 1.0}
+        for name in names
+        for step in range(1 if name == "m00" else last - 2500, last + 1)
+    ]
+    rows.append({"run_id": "run-1", "name": "rare", "step": 7, "value": 1.0, "at_s": 1.0})
+    with index.engine.begin() as connection:
+        connection.execute(insert(MetricRow), rows)
+    found = index.metrics("run-1")
+    assert {name: found[name][-1] for name in names} == dict.fromkeys(names, (last, float(last)))
+    assert all(1000 <= len(found[name]) <= 2000 for name in names) and sum(map(len, found.values())) <= 50_000
+    assert found["m00"][0][0] <= 20 and found["rare"] == [(7, 1.0)]
+    assert all(points == sorted(points) for points in found.values())
+    assert index.metrics("run-1", ["m01"], after_step=last - 3) == {"m01": [(step, float(step)) for step in range(last - 2, last + 1)]}
+    assert index.steps_above("run-1", "rare", 0) == [7] and index.steps_above("run-1", "m00", last - 2, limit=1) == [last]
+
+
+def test_the_newest_steps_are_those_that_are_summed_up(index: Index, summary: RolloutSummary) -> None:
+    with IndexWriter(index, "run-1") as writer:
+        for step in range(30):
+            writer.add(replace(summary, rollout_id=f"r{step}", step=step, split="train"))
+    assert [row.step for row in index.steps("run-1", limit=3)] == [27, 28, 29]
+    assert [row.step for row in index.steps("run-1", after_step=26)] == [27, 28, 29]
+
+
+@pytest.mark.parametrize("huge", [10**20, -(10**20)])
+def test_numbers_that_no_database_holds_compare_as_they_should(index: Index, summary: RolloutSummary, huge: int) -> None:
+    fill(index, summary)
+    assert index.rollouts("run-1", RolloutFilter(step=huge)).rows == []
+    assert len(index.rollouts("run-1", cursor=huge).rows) == (40 if huge > 0 else 0)
+    assert len(index.rollouts("run-1", after=huge).rows) == (0 if huge > 0 else 40)
+    assert len(index.groups("run-1", cursor=huge).rows) == (5 if huge > 0 else 0) and index.groups("run-1", step=huge).rows == []
+    assert len(index.metrics("run-1", after_step=huge)) == (0 if huge > 0 else 2)
+    assert len(index.steps("run-1", after_step=huge)) == (0 if huge > 0 else 6)
 
 
 def test_a_rollout_added_again_is_replaced(index: Index, summary: RolloutSummary) -> None:

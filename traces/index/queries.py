@@ -1,4 +1,7 @@
-"""What the CLI and the pages ask the index. Every answer is bounded and continues from a cursor."""
+"""What the CLI and the pages ask the index. Every answer is bounded and continues from a cursor.
+
+Numbers to compare with may be of any size: what no database holds is taken as the largest that it does, which compares the same.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,9 @@ __all__ = ["Counts", "GroupSummary", "HackCount", "Index", "Page", "RolloutDetai
 
 MOST_ROWS = 1000
 MOST_POINTS = 50_000
+MOST_OF_ONE = 2000
+"""Points of one series; of longer ones every second, every third and so on is taken, the newest always."""
+LARGEST = (1 << 63) - 1
 T = TypeVar("T")
 
 
@@ -163,10 +169,10 @@ class Index:
         limit = _limit(limit)
         statement = select(RolloutRow).where(RolloutRow.run_id == run_id, *_conditions(filters or RolloutFilter()))
         if after is not None:
-            statement = statement.where(RolloutRow.seq > after).order_by(RolloutRow.seq)
+            statement = statement.where(RolloutRow.seq > _held(after)).order_by(RolloutRow.seq)
         else:
             if cursor is not None:
-                statement = statement.where(RolloutRow.seq < cursor)
+                statement = statement.where(RolloutRow.seq < _held(cursor))
             statement = statement.order_by(RolloutRow.seq.desc())
         rows: list[RolloutRow] = self._scalars(statement.limit(limit + 1))
         return Page(rows[:limit], rows[limit - 1].seq if len(rows) > limit else None)
@@ -223,16 +229,28 @@ class Index:
     def metrics(
         self, run_id: str, names: Iterable[str] | None = None, *, after_step: int | None = None
     ) -> dict[str, list[tuple[int, float]]]:
-        """(step, value) by name, in order of steps; at most `MOST_POINTS` points together."""
-        statement = select(MetricRow.name, MetricRow.step, MetricRow.value).where(MetricRow.run_id == run_id)
+        """(step, value) by name, in order of steps; series are thinned to `MOST_OF_ONE` points, and are the newest `MOST_POINTS`
+        together."""
+        count = func.count().over(partition_by=MetricRow.name)
+        age = func.row_number().over(partition_by=MetricRow.name, order_by=MetricRow.step.desc()) - 1
+        statement = select(MetricRow.name, MetricRow.step, MetricRow.value, count.label("points"), age.label("age"))
+        statement = statement.where(MetricRow.run_id == run_id)
         if names is not None:
             statement = statement.where(MetricRow.name.in_(list(names)))
         if after_step is not None:
-            statement = statement.where(MetricRow.step > after_step)
+            statement = statement.where(MetricRow.step > _held(after_step))
+        rows = statement.subquery().c
+        every = (rows.points - 1) // MOST_OF_ONE + 1
+        thinned = select(rows.name, rows.step, rows.value).where(rows.age % every == 0)
         found: dict[str, list[tuple[int, float]]] = {}
-        for name, step, value in self._all(statement.order_by(MetricRow.step, MetricRow.name).limit(MOST_POINTS)):
+        for name, step, value in reversed(self._all(thinned.order_by(rows.step.desc(), rows.name.desc()).limit(MOST_POINTS))):
             found.setdefault(name, []).append((step, value))
         return found
+
+    def steps_above(self, run_id: str, name: str, least: float, *, limit: int = MOST_ROWS) -> list[int]:
+        """Steps at which a metric was above `least`, in order; the newest `limit`."""
+        of_name = (MetricRow.run_id == run_id, MetricRow.name == name, MetricRow.value > least)
+        return self._scalars(select(MetricRow.step).where(*of_name).order_by(MetricRow.step.desc()).limit(_limit(limit)))[::-1]
 
     def groups(self, run_id: str, *, step: int | None = None, cursor: int | None = None, limit: int = 100) -> Page[GroupSummary]:
         """Groups with rollouts, those with the newest rollout first."""
@@ -253,14 +271,15 @@ class Index:
             .group_by(*GroupRow.__table__.columns)
         )
         if step is not None:
-            statement = statement.where(GroupRow.step == step)
+            statement = statement.where(GroupRow.step == _held(step))
         if cursor is not None:
-            statement = statement.having(newest < cursor)
+            statement = statement.having(newest < _held(cursor))
         rows = [GroupSummary(*row) for row in self._all(statement.order_by(newest.desc()).limit(limit + 1))]
         return Page(rows[:limit], rows[limit - 1].seq if len(rows) > limit else None)
 
-    def steps(self, run_id: str, *, limit: int = MOST_POINTS) -> list[StepSummary]:
-        """What became of the rollouts of each step and split, in order; the first `limit`."""
+    def steps(self, run_id: str, *, after_step: int | None = None, limit: int = MOST_OF_ONE) -> list[StepSummary]:
+        """What became of the rollouts of each step and split, in order; the newest `limit`."""
+        later = () if after_step is None else (RolloutRow.step > _held(after_step),)
         scored = RolloutRow.status == "scored"
         statement = (
             select(
@@ -277,11 +296,11 @@ class Index:
                 func.sum(RolloutRow.hacks),
                 func.sum(RolloutRow.hacks_succeeded),
             )
-            .where(RolloutRow.run_id == run_id, RolloutRow.step.is_not(None))
+            .where(RolloutRow.run_id == run_id, RolloutRow.step.is_not(None), *later)
             .group_by(RolloutRow.step, RolloutRow.split)
-            .order_by(RolloutRow.step, RolloutRow.split)
+            .order_by(RolloutRow.step.desc(), RolloutRow.split.desc())
         )
-        return [StepSummary(*row) for row in self._all(statement.limit(limit))]
+        return [StepSummary(*row) for row in reversed(self._all(statement.limit(limit)))]
 
     def counts(self, run_id: str) -> Counts:
         """How many rollouts of each status, reason and split."""
@@ -301,12 +320,17 @@ def _limit(limit: int) -> int:
     return max(1, min(limit, MOST_ROWS))
 
 
+def _held(number: int) -> int:
+    """The number, or the nearest that a database's 64 bits hold."""
+    return max(-LARGEST, min(number, LARGEST))
+
+
 def _conditions(filters: RolloutFilter) -> list[ColumnElement[bool]]:
     equal = {
         RolloutRow.status: filters.status,
         RolloutRow.reason: filters.reason,
         RolloutRow.split: filters.split,
-        RolloutRow.step: filters.step,
+        RolloutRow.step: None if filters.step is None else _held(filters.step),
         RolloutRow.group_id: filters.group,
         RolloutRow.environment: filters.environment,
     }

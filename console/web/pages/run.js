@@ -3,6 +3,7 @@ import { html, useMemo, useState } from "../lib.js";
 import { get, useLoaded } from "../api.js";
 import { DASH, count, number, percent, plural, seconds, when } from "../format.js";
 import { Chart } from "../parts/chart.js";
+import { useMetrics } from "../parts/metrics.js";
 import { Rollouts } from "../parts/rollouts.js";
 import { Problem, Status } from "../parts/status.js";
 import { duration } from "./runs.js";
@@ -97,11 +98,7 @@ function ended(run) {
 export function RunPage({ run: id }) {
   const { data: run, error } = useLoaded((signal) => get(`/runs/${id}`, {}, signal), [id], POLL_MS);
   const live = run?.status === "running" || run?.status === "queued";
-  const { data: metrics } = useLoaded(
-    (signal) => get(`/runs/${id}/metrics`, {}, signal).catch((failure) => (failure.status ? { series: {} } : Promise.reject(failure))),
-    [id, run?.status],
-    live ? POLL_MS : 0,
-  );
+  const { data: metrics } = useMetrics(id, run?.status, live ? POLL_MS : 0);
   const series = metrics?.series;
   const { data: found } = useLoaded(
     (signal) => get(`/runs/${id}/hacks`, { by: "rule" }, signal).catch((failure) => (failure.status ? { hacks: [] } : Promise.reject(failure))),
@@ -110,7 +107,7 @@ export function RunPage({ run: id }) {
   );
   const rules = found?.hacks ?? [];
   const hacks = found && rules.filter(({ family }) => family !== "signal").reduce((sum, row) => ({ attempts: sum.attempts + row.attempts, succeeded: sum.succeeded + row.succeeded }), { attempts: 0, succeeded: 0 });
-  const rises = (series?.["hack.alerts"] ?? []).filter(([, value]) => value > 0).map(([step]) => step);
+  const rises = metrics?.rises ?? [];
   const [opened, setOpened] = useState(false);
   const more = useMemo(() => Object.keys(series ?? {}).filter((name) => !CHARTED.has(name)).sort(), [series]);
   if (!run) return error ? html`<${Problem} error=${error} />` : html`<div class="loading" aria-busy="true"></div>`;

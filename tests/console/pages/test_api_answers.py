@@ -112,6 +112,22 @@ def test_filters_and_groups(client: TestClient, runs: Any) -> None:
     assert "colour" in get(client, f"/runs/{runs.finished}/rollouts", 422, colour="red")["error"]
 
 
+@pytest.mark.parametrize("number", [10**20, -(10**20)])
+def test_numbers_of_any_size_are_answered(client: TestClient, runs: Any, number: int) -> None:
+    base = f"/runs/{runs.finished}"
+    assert get(client, f"{base}/rollouts", step=number)["rollouts"] == []
+    get(client, f"{base}/rollouts", cursor=number)
+    get(client, f"{base}/rollouts", after=number)
+    get(client, f"{base}/rollouts/c0ffee000001/events", 422, after=number)
+    get(client, f"{base}/groups", step=number, cursor=number)
+    get(client, f"{base}/metrics", after_step=number)
+    get(client, f"{base}/rollouts/c0ffee000001/turns/{number}", 404)
+    get(client, f"{base}/rollouts/c0ffee000001/turns", 422, first=number)
+    get(client, f"{base}/rollouts/c0ffee000001/tokens/{number}", 404)
+    assert client.get(f"/api{base}/rollouts/c0ffee000001/arrays/{number}/tokens").status_code == 404
+    assert client.get(f"/api{base}/rollouts/c0ffee000001/arrays/4/tokens", params={"stop": number}).status_code == 200
+
+
 def test_one_rollout(client: TestClient, runs: Any) -> None:
     base = f"/runs/{runs.finished}/rollouts/c0ffee000001"
     detail = get(client, base)

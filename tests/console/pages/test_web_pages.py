@@ -348,6 +348,35 @@ def test_a_rollout_of_thousands_of_turns_is_shown_page_by_page(page: Any, addres
     assert page.evaluate("document.querySelectorAll('*').length") < 3000
 
 
+def test_curves_of_a_running_run_grow_and_are_not_read_again(page: Any, address: str, runs: Any) -> None:
+    run = RunStore(runs.root).create("growing")
+    run.write_state(RunState.of_this_process(name="growing"))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/metrics")[2]) if "/metrics" in request.url else None)
+    with Index(run.index_url) as index, IndexWriter(index, run.id, flush_s=0.05) as writer:
+        for step in range(1, 101):
+            writer.metrics(step, {"solve_rate": step / 1000, "turns": 3.0, "hack.alerts": float(step == 7)})
+        writer.flush()
+        page.goto(f"{address}/runs/{run.id}")
+        tile = page.locator(".tile", has=page.get_by_text("Solve rate", exact=True))
+        tile.get_by_text("10.0 %").wait_for()
+        page.wait_for_event("request", lambda request: request.url.endswith("/metrics?after_step=90"))
+        writer.metrics(100, {"solve_rate": 0.5, "turns": 3.0})
+        writer.metrics(101, {"solve_rate": 0.75, "turns": 3.0})
+        writer.flush()
+        tile.get_by_text("75.0 %").wait_for()
+        tile.get_by_text("step 101").wait_for()
+        page.locator(".hacks").get_by_text("A sudden rise at 1 step: 7").wait_for()
+        chart = page.locator(".chart", has=page.get_by_text("Solve rate", exact=True)).locator("canvas")
+        box = chart.bounding_box()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+        page.locator(".chart-step", has_text="step").first.wait_for()
+        shown = int(page.locator(".chart-step", has_text="step").first.inner_text().split()[1])
+        assert 30 < shown < 70, "what was known before is still there"
+    assert asked.count("") <= 2, "all of it, and again when the run's status is known"
+    run.write_state(RunState(status="stopped", name="growing"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [480, 1360])
 def test_no_page_scrolls_sideways(chromium: Any, address: str, runs: Any, scheme: str, width: int) -> None:
