@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -77,32 +78,44 @@ def _git() -> Finding:
 def _sandboxes() -> Finding:
     meaning = "Local sandboxes are isolated by namespaces; without them commands run as your user and see this machine."
     try:
-        took_s, _ = _try_sandbox("true")
+        tried = _try_sandbox("true")
     except PodgymError as error:
         return Finding(name="local sandboxes", status="missing", found=error.message, meaning=meaning, remedy=error.remedy)
     except OSError as error:
         return Finding(name="local sandboxes", status="failed", found=str(error), meaning=meaning, remedy="See the message.")
-    return Finding(name="local sandboxes", status="ok", found=f"isolated, made and closed in {1000 * took_s:.0f} ms", meaning=meaning)
-
-
-def _cgroups() -> Finding:
-    meaning = "Control groups bound memory and CPU of a whole sandbox; without them memory is bounded per process."
-    try:
-        _, text = _try_sandbox("cat /proc/self/cgroup")
-    except (PodgymError, OSError) as error:
-        return Finding(name="control groups", status="missing", found=str(error), meaning=meaning)
-    bound = "podgym" in text or ":memory:/\n" in text
     return Finding(
-        name="control groups",
-        status="ok" if bound else "missing",
-        found="memory and CPU are bounded" if bound else "cannot be made here",
-        meaning=meaning,
-        remedy="" if bound else "Run as root, or delegate a cgroup to your user (systemd-run --user --scope -p Delegate=yes).",
+        name="local sandboxes", status="ok", found=f"isolated, made and closed in {1000 * tried.seconds:.0f} ms", meaning=meaning
     )
 
 
-def _try_sandbox(script: str) -> tuple[float, str]:
-    """Seconds that one sandbox took from nothing to closed, and what `script` wrote in it."""
+def _cgroups() -> Finding:
+    from podgym.sandbox.local.spawning import UNBOUNDED_REMEDY
+
+    meaning = "Control groups bound memory and CPU of a whole sandbox; without them memory is bounded per process."
+    try:
+        tried = _try_sandbox("cat /proc/self/cgroup")
+    except (PodgymError, OSError) as error:
+        return Finding(name="control groups", status="missing", found=str(error), meaning=meaning)
+    if tried.unbounded or tried.memory_bytes != tried.asked_bytes:
+        found = tried.unbounded or f"a sandbox that asked for {tried.asked_bytes} bytes of memory was bounded by {tried.memory_bytes}"
+        return Finding(name="control groups", status="missing", found=found, meaning=meaning, remedy=UNBOUNDED_REMEDY)
+    found = f"a sandbox's memory is bounded, {tried.asked_bytes / _GIB:g} GiB as asked"
+    return Finding(name="control groups", status="ok", found=found, meaning=meaning)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One sandbox from nothing to closed."""
+
+    seconds: float
+    unbounded: str
+    """Why no control group bounds it; empty where one does."""
+    asked_bytes: int
+    memory_bytes: int | None
+    """The bound that was found set, where the script wrote its /proc/self/cgroup."""
+
+
+def _try_sandbox(script: str) -> _Tried:
     from podgym.sandbox.local import LocalConfig
 
     with tempfile.TemporaryDirectory(prefix="podgym-doctor-") as folder:
@@ -111,18 +124,24 @@ def _try_sandbox(script: str) -> tuple[float, str]:
         return asyncio.run(_in_sandbox(LocalConfig(isolation="require", scratch=scratch / "scratch", cache=scratch / "cache"), script))
 
 
-async def _in_sandbox(config: LocalConfig, script: str) -> tuple[float, str]:
+async def _in_sandbox(config: LocalConfig, script: str) -> _Tried:
     from podgym.sandbox import SandboxSpec
     from podgym.sandbox.local import LocalProvider
+    from podgym.sandbox.local.inside.cgroups import memory_limit
 
-    provider = LocalProvider(config)
+    provider, spec = LocalProvider(config), SandboxSpec(image="host")
     try:
-        await (await provider.create(SandboxSpec(image="host"))).close()
+        await (await provider.create(spec)).close()
         began = time.monotonic()
-        sandbox = await provider.create(SandboxSpec(image="host"))
+        sandbox = await provider.create(spec)
         result = await sandbox.run(script, timeout_s=10)
         await sandbox.close()
-        return time.monotonic() - began, result.stdout.text()
+        return _Tried(
+            seconds=time.monotonic() - began,
+            unbounded=provider.unbounded,
+            asked_bytes=spec.limits.memory_bytes,
+            memory_bytes=memory_limit(result.stdout.text()) if result.stdout.head else None,
+        )
     finally:
         await provider.close()
 

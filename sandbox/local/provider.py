@@ -60,6 +60,11 @@ class LocalProvider:
         """Whether sandboxes are isolated from the machine; known after the first `create`."""
         return self._spawner is not None and self._spawner.isolated
 
+    @property
+    def unbounded(self) -> str:
+        """Why memory and CPU of a whole sandbox are not bounded here; empty where they are. Known after the first `create`."""
+        return self._spawner.unbounded if self._spawner is not None else ""
+
     async def create(self, spec: SandboxSpec) -> LocalSandbox:
         """See `SandboxProvider.create`."""
         spawner, store = await self._started(spec)

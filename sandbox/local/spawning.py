@@ -20,7 +20,12 @@ from podgym.sandbox.local.inside import wire
 from podgym.sandbox.local.isolation import is_privileged, remedy_for
 from podgym.sandbox.local.reaping import clean_up
 
-__all__ = ["Spawner"]
+__all__ = ["UNBOUNDED_REMEDY", "Spawner"]
+
+UNBOUNDED_REMEDY = (
+    "Run as root, or as a user in a scope of systemd's (systemd-run --user --scope -p Delegate=yes ...); "
+    "in a container, with a control group tree of its own that can be written (--privileged --cgroupns=private)."
+)
 
 INSIDE = Path(__file__).with_name("inside")
 _log = logging.getLogger("podgym.sandbox.local")
@@ -32,6 +37,8 @@ class Spawner:
 
     def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, *, isolated: bool, scratch: Path, layers: Path) -> None:
         self.isolated = isolated
+        self.unbounded = ""
+        """Why no control group bounds a whole sandbox; empty where one does."""
         self.scratch = scratch
         self.layers = layers
         """Image layers, which belong to the user that sandboxes are to the machine."""
@@ -51,9 +58,7 @@ class Spawner:
             except IsolationError as error:
                 if config.isolation == "require":
                     raise
-                if str(error) not in _warned:
-                    _warned.add(str(error))
-                    _log.warning("Sandboxes are NOT isolated from this machine: %s", error)
+                _warn_once(str(error), f"Sandboxes are NOT isolated from this machine: {error}")
         return await cls._launch(config, name=name, layout=layout, isolated=False)
 
     @classmethod
@@ -89,15 +94,22 @@ class Spawner:
         except BaseException:
             await spawner.close(timeout_s=config.close_timeout_s)
             raise
-        problem: dict[str, Any] = marshal.loads(answer) if answer else {"problem": "the helper process ended or was silent", "errno": 0}
-        if problem:
+        told: dict[str, Any] = marshal.loads(answer) if answer else {"problem": "the helper process ended or was silent", "errno": 0}
+        if "problem" in told:
             await spawner.close(timeout_s=config.close_timeout_s)
-            text = problem["problem"]
-            if isolated and problem["errno"]:
-                raise IsolationError(f"This machine does not let podgym isolate sandboxes: {text}.", remedy=remedy_for(problem["errno"]))
+            text = told["problem"]
+            if isolated and told["errno"]:
+                raise IsolationError(f"This machine does not let podgym isolate sandboxes: {text}.", remedy=remedy_for(told["errno"]))
             raise TransportError(
                 f"The local sandbox helper did not start: {text}.",
                 remedy=f"Check free memory, and that {config.scratch} is writable; its own messages are on stderr.",
+            )
+        spawner.unbounded = told["unbounded"]
+        if spawner.unbounded and config.cgroups:
+            _warn_once(
+                "unbounded",
+                f"No control groups can be made here ({spawner.unbounded}): memory is bounded for each process of a sandbox and not for "
+                f"all together, and CPU is not bounded. {UNBOUNDED_REMEDY}",
             )
         return spawner
 
@@ -156,6 +168,12 @@ class Spawner:
             os.close(self._pid_fd)
             if self._process.wait() != 0:
                 await asyncio.to_thread(clean_up, self.scratch)
+
+
+def _warn_once(what: str, text: str) -> None:
+    if what not in _warned:
+        _warned.add(what)
+        _log.warning("%s", text)
 
 
 def _private_folder(path: Path, uid: int | None) -> None:

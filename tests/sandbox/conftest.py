@@ -116,6 +116,15 @@ async def local(image_cache: Path, tmp_path: Path) -> AsyncIterator[Callable[...
         await provider.close()
 
 
+@pytest.fixture
+async def bounded(local: Callable[..., LocalProvider]) -> None:
+    """Skips the test where no control group can bound a whole sandbox."""
+    provider = local()
+    await provider.create(SandboxSpec(image="host"))
+    if provider.unbounded:
+        pytest.skip(f"no control groups can be made here: {provider.unbounded}")
+
+
 _TRACED_MAIN = """
 import mmap, os, runpy, sys
 here, names, width = {here!r}, {names!r}, {width}

@@ -276,11 +276,11 @@ def end(pid: int) -> None:
     os.waitpid(pid, 0)
 
 
-async def test_groups_are_used_again_and_their_limits_are_those_of_the_new_sandbox(local):
+async def test_groups_are_used_again_and_their_limits_are_those_of_the_new_sandbox(local, bounded):
     provider = local()
     for memory in (256 << 20, 64 << 20, 128 << 20):
         sandbox = await provider.create(SandboxSpec(image="host", limits=Limits(memory_bytes=memory)))
         result = await sandbox.run("head -c 100M /dev/zero | tail > /dev/null", timeout_s=30)
         assert (result.exit_code == 0) == (memory > 100 << 20)
         await sandbox.close()
-    assert len([path for path in groups(provider._spawner.scratch)[0].iterdir() if path.is_dir()]) == 1
+    assert len([path for path in groups(provider._spawner.scratch)[0].glob("s[0-9]*") if path.is_dir()]) == 1

@@ -44,7 +44,7 @@ def keep(control_fd: int) -> None:
     os.makedirs(config["scratch"], mode=0o711)
     if uid:
         os.chown(config["scratch"], uid, uid)
-    config["bases"] = make_bases(config["name"], uid) if config["cgroups"] else {}
+    config["bases"], config["unbounded"] = make_bases(config["name"], uid) if config["cgroups"] else ({}, "cgroups is off")
     try:
         pid = _start(control, config)
         control.close()

@@ -51,7 +51,13 @@ def spawn(control: socket, config: dict[str, Any]) -> NoReturn:
     except OSError as error:
         control.send(marshal.dumps({"problem": str(error), "errno": error.errno}))
         os._exit(1)
-    control.send(marshal.dumps({}))
+    unbounded = config["unbounded"]
+    try:
+        groups.prove()
+    except OSError as error:
+        groups.forget()
+        unbounded = str(error)
+    control.send(marshal.dumps({"unbounded": unbounded}))
     gc.collect()
     gc.freeze()
     gc.disable()
