@@ -127,7 +127,7 @@ def _try_sandbox(script: str) -> _Tried:
 async def _in_sandbox(config: LocalConfig, script: str) -> _Tried:
     from podgym.sandbox import SandboxSpec
     from podgym.sandbox.local import LocalProvider
-    from podgym.sandbox.local.inside.cgroups import memory_limit
+    from podgym.sandbox.local.inside.bases import memory_limit
 
     provider, spec = LocalProvider(config), SandboxSpec(image="host")
     try:

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from podgym.sandbox.local.config import LocalConfig
-from podgym.sandbox.local.inside.cgroups import sweep_bases
+from podgym.sandbox.local.inside.bases import sweep_bases
 from podgym.sandbox.owners import start_time
 
 __all__ = ["PREFIX", "clean_up", "provider_name", "reap"]

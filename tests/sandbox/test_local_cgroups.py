@@ -10,7 +10,7 @@ import pytest
 
 from podgym.sandbox import Limits, SandboxSpec
 from podgym.sandbox.local import spawning
-from podgym.sandbox.local.inside import cgroups
+from podgym.sandbox.local.inside import bases
 
 
 class Tree:
@@ -23,8 +23,8 @@ class Tree:
         self.refused: set[Path] = set()
         self._mkdir, self._rmdir = os.mkdir, os.rmdir
         self.group("", controllers="memory cpu")
-        monkeypatch.setattr(cgroups, "_put", self._put)
-        monkeypatch.setattr(cgroups, "_is_delegated", lambda group: Path(group) in self.delegated)
+        monkeypatch.setattr(bases, "put", self._put)
+        monkeypatch.setattr(bases, "_is_delegated", lambda group: Path(group) in self.delegated)
         monkeypatch.setattr(os, "mkdir", self._make)
         monkeypatch.setattr(os, "rmdir", self._remove)
 
@@ -66,9 +66,9 @@ class Tree:
             file.write_text(f"{file.read_text()} {text[1:]}")
 
     def make(self, path: str) -> str:
-        base = Path(cgroups.make_unified(str(self.root), path, "podgym.base"))
+        base = Path(bases.make_unified(str(self.root), path, "podgym.base"))
         assert {"memory"} <= set((base / "cgroup.subtree_control").read_text().split())
-        assert (base / cgroups.SPAWNER).is_dir()
+        assert (base / bases.SPAWNER).is_dir()
         return str(base.relative_to(self.root))
 
 
@@ -99,16 +99,16 @@ def test_a_delegated_scope_keeps_its_sandboxes(tree: Tree) -> None:
     tree.delegated.add(scope)
     assert tree.make("/run.scope") == "run.scope/podgym.base"
     assert (scope / "cgroup.procs").read_text().split() == []
-    assert (scope / cgroups.LEAF / "cgroup.procs").read_text().split() == ["1", "2", "3"]
+    assert (scope / bases.LEAF / "cgroup.procs").read_text().split() == ["1", "2", "3"]
     # The next provider of the same scope is in the leaf.
     (scope / "podgym.base").rename(scope / "podgym.first")
-    assert tree.make(f"/run.scope/{cgroups.LEAF}") == "run.scope/podgym.base"
+    assert tree.make(f"/run.scope/{bases.LEAF}") == "run.scope/podgym.base"
 
 
 def test_in_a_container_the_processes_of_the_only_group_are_moved(tree: Tree) -> None:
     container = tree.group("container", controllers="memory cpu", processes="1 7")
-    assert cgroups.make_unified(str(container), "/", "podgym.base") == f"{container}/podgym.base"
-    assert (container / cgroups.LEAF / "cgroup.procs").read_text().split() == ["1", "7"]
+    assert bases.make_unified(str(container), "/", "podgym.base") == f"{container}/podgym.base"
+    assert (container / bases.LEAF / "cgroup.procs").read_text().split() == ["1", "7"]
 
 
 @pytest.mark.parametrize("processes", ["5 6", "0 6"])
@@ -130,22 +130,22 @@ def test_without_a_memory_controller_nothing_is_moved(tree: Tree) -> None:
 
 
 def test_a_bound_is_read_from_where_it_was_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "_mounts", lambda: {"unified": str(tmp_path), "memory": str(tmp_path / "v1")})
+    monkeypatch.setattr(bases, "_mounts", lambda: {"unified": str(tmp_path), "memory": str(tmp_path / "v1")})
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "memory.max").write_text("max\n")
-    assert cgroups.memory_limit("0::/a\n") is None
+    assert bases.memory_limit("0::/a\n") is None
     (tmp_path / "a" / "memory.max").write_text("1000\n")
-    assert cgroups.memory_limit("0::/a\n") == 1000
-    assert cgroups.memory_limit("4:memory:/gone\n0::/../a\n") is None
+    assert bases.memory_limit("0::/a\n") == 1000
+    assert bases.memory_limit("4:memory:/gone\n0::/../a\n") is None
     (tmp_path / "v1" / "b").mkdir(parents=True)
     (tmp_path / "v1" / "b" / "memory.limit_in_bytes").write_text("2000\n")
-    assert cgroups.memory_limit("4:memory,hugetlb:/b\n0::/a\n") == 2000
+    assert bases.memory_limit("4:memory,hugetlb:/b\n0::/a\n") == 2000
 
 
 async def test_the_bound_is_set(local, bounded) -> None:
     sandbox = await local().create(SandboxSpec(image="host", limits=Limits(memory_bytes=96 << 20)))
     text = (await sandbox.run("cat /proc/self/cgroup", timeout_s=10)).stdout.text()
-    assert cgroups.memory_limit(text) == 96 << 20
+    assert bases.memory_limit(text) == 96 << 20
 
 
 UNWRITABLE = """

@@ -14,7 +14,7 @@ import select
 import sys
 
 from podgym.sandbox.local.inside import kernel
-from podgym.sandbox.local.inside.cgroups import make_bases, remove_bases
+from podgym.sandbox.local.inside.bases import make_bases, remove_bases
 from podgym.sandbox.local.inside.kernel import signal
 from podgym.sandbox.local.inside.plain import kill_descendants
 from podgym.sandbox.local.inside.spawner import spawn
