@@ -159,6 +159,8 @@ def added_at_end(block: Part, statement: bytes, *, leaves: frozenset[str] = froz
     while at < tokens[-1].start and block.data[at : at + 1] in b";":
         at += 1
     indent = _indent(block.data, inner[-1].start) if inner else b" "
+    if block.data[at - 1 : at] == b";":
+        indent = indent.removeprefix(b";")
     return Edit(at, at, indent + statement)
 
 

@@ -51,6 +51,7 @@ _OPERATORS: Final = {"==": "!=", "===": "!==", "<": ">=", "<=": ">"}
 _TURNED: Final = {**_OPERATORS, **{other: operator for operator, other in _OPERATORS.items()}}
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERBS: Final = frozenset({"assert", "asserts", "expect", "require", "check", "verify", "must", "ensure", "assertion"})
+_SURE: Final = frozenset({"assert", "asserts", "assertion", "expect", "require", "equal", "equals", "eq"})
 _EQUAL: Final = frozenset({"eq", "equal", "equals", "same", "streq", "strcaseeq", "identical", "near", "close", "almost", "delta"})
 _NOT: Final = frozenset({"not", "ne", "strne", "unequal", "differ", "different", "never", "no"})
 _PLAIN: Final = frozenset({"true", "truthy", "that", "boost", "test", "ck", "g", "msg", "message", "ok", "unit", "mu", "unless", "fail"})
@@ -193,6 +194,8 @@ class _Reader:
         words = {word.lower() for word in _WORDS.findall(call.word)}
         of_asserts = call.receiver is not None and (call.owner or _base_word(grammar, call.receiver)) in grammar.asserting
         asserts = bool(words & _VERBS) or of_asserts or context
+        if words & _VERBS and not words & _SURE and not call.word.isupper() and not any(_decides(one) for one in arguments):
+            return False  # any function may be called so
         if not arguments or not (asserts or (call.receiver is None and call.word in grammar.equal | grammar.holds | grammar.refuses)):
             return False
         found = len(self.sites) + len(self._pending)
@@ -323,7 +326,7 @@ class _Reader:
                     text = self._grammar.wrapped(call, 0, only.text)
                     if text is not None:
                         self.sites.append(Site(_WRAPPED, Edit(only.start, only.end, text)))
-            other = self._grammar.turned.get(word) if call is not None else None
+            other = self._grammar.turned.get(word) if call is not None and not self._grammar.negation else None
             if name is not None and other is not None:
                 self.sites.append(Site(_SENSE, Edit(name.start, name.end, other.encode())))
         self._negate(words, negated=negated)
@@ -362,6 +365,12 @@ def _opposite(part: Part) -> Edit | None:
 def _condition(arguments: list[Part]) -> Part:
     """The argument that is one; texts beside it name or explain it."""
     return next((one for one in arguments if not _text(one)), arguments[0])
+
+
+def _decides(part: Part) -> bool:
+    """Whether an expression is a truth by its form."""
+    operator = unwrapped(part).field("operator")
+    return operator is not None and operator.text in (b"!", b"&&", b"||", *(sign.encode() for sign in _TURNED))
 
 
 def _text(part: Part) -> bool:

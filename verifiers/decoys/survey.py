@@ -13,7 +13,7 @@ from typing import Final
 from podgym.verifiers.decoys.grammar import parse
 from podgym.verifiers.decoys.languages import grammar_of
 from podgym.verifiers.decoys.part import Part
-from podgym.verifiers.decoys.sites import Site, find_sites
+from podgym.verifiers.decoys.sites import ADDED, Site, find_sites
 from podgym.verifiers.decoys.tables import Names, declarations
 
 __all__ = ["MAX_BYTES", "FoundTest", "Survey", "survey"]
@@ -52,10 +52,16 @@ def survey(path: str, data: bytes, salt: bytes = b"") -> Survey | None:
     root = Part(node, data)
     rng = random.Random(hashlib.sha256(b"\0".join((salt, path.encode("utf-8", "surrogateescape"), data))).digest())
     known = declarations(root)
+    all_tests = grammar.tests(root)[:_MAX_TESTS]
+    spans = [(test.body.start, test.body.end) for test in all_tests]
     tests = []
-    for test in grammar.tests(root)[:_MAX_TESTS]:
-        names = Names(grammar=grammar, body=test.body, root=root, declared=known)
-        tests.append(FoundTest(test.names, tuple(find_sites(grammar, test, names, rng))))
+    for index, test in enumerate(all_tests):
+        names = Names(grammar=grammar, body=test.body, root=root, declared=known, others=(*spans[:index], *spans[index + 1 :]))
+        sites = find_sites(grammar, test, names, rng)
+        if test.exits and len(all_tests) > 1:
+            # Of a program that calls its tests, the exit code says least.
+            sites = [Site(ADDED, site.edit) for site in sites]
+        tests.append(FoundTest(test.names, tuple(sites)))
     return Survey(tuple(tests), _errors(root) if node.has_error else 0)
 
 

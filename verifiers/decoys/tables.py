@@ -82,6 +82,8 @@ class Names:
     body: Part
     root: Part
     declared: dict[bytes, list[_Declared]]
+    others: tuple[tuple[int, int], ...] = ()
+    """Where the other tests stand, whose names are their own."""
     allowed: list[tuple[int, int]] = field(default_factory=list)
     """Where a name may be read: as what is expected, and in what is said of a failure."""
     titles: list[tuple[int, int]] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Names:
                 values = self._columns[side.text]
             else:
                 known = self._declaration(side.text)
-                values = [known.value] if known is not None and known.start >= self.body.start else []
+                values = [known.value] if known is not None and self.body.start <= known.start < self.body.end else []
         elif side.kind in _FIELDS:
             values = self._column(side)
         else:
@@ -164,12 +166,11 @@ class Names:
         return _Table(rows, self._fields(over, whole)) if rows else None
 
     def _declaration(self, name: bytes) -> _Declared | None:
-        """The nearest before the test's end, in it or outside of all functions; a name that is declared twice in a test is not known."""
-        found = [one for one in self.declared.get(name, []) if one.start < self.body.end]
-        inside = [one for one in found if one.start >= self.body.start]
+        """In the test, or outside of all tests; a name that is declared twice is not known."""
+        inside = [one for one in self.declared.get(name, []) if self.body.start <= one.start < self.body.end]
         if inside:
             return inside[0] if len(inside) == 1 else None
-        outside = [one for one in self.declared.get(name, []) if not self.body.start <= one.start < self.body.end]
+        outside = [one for one in self.declared.get(name, []) if not any(start <= one.start < end for start, end in self.others)]
         return outside[0] if len(outside) == 1 else None
 
     def _column(self, side: Part) -> list[Part]:

@@ -66,7 +66,7 @@ _CONTENT: Final = ("_content", "fragment")
 def members(grammar: Grammar, part: Part) -> list[Part] | None:
     """The values that a node is made of; None for what is a leaf, or no value."""
     if part.kind in _MEMBERS:
-        return [inner for name in _MEMBERS[part.kind] if (inner := part.field(name)) is not None]
+        return [value for name in _MEMBERS[part.kind] if (value := part.field(name)) is not None]
     if part.kind in _LISTS:
         return part.parts
     if part.kind in _FIRST:

@@ -109,7 +109,7 @@ def _can_turn(call: Call, other: str) -> bool:
     if call.owner == "t":
         return (call.word, other) in {("true", "false"), ("false", "true"), ("ok", "notOk"), ("equal", "notEqual")}
     pair = {call.word, other}
-    return call.receiver is not None and (call.owner != "assert" or not pair & {"true", "truthy", "same", "strictSame"})
+    return call.receiver is not None and (call.owner != "assert" or not pair & {"ok", "true", "truthy", "same", "strictSame"})
 
 
 GRAMMAR: Final = javascript(name="javascript", module="tree_sitter_javascript", function="language")

@@ -54,7 +54,7 @@ def _test(head: bytes, body: Part) -> Found | None:
         if texts and parts[0] == b'""':
             return Found((texts[0].decode("utf-8", "replace"),), body)
         names = [part.decode("utf-8", "replace") for part in parts if re.fullmatch(rb"\w+", part)]
-        return Found((".".join(names[:2]), names[-1]), body) if names else None
+        return Found(tuple(dict.fromkeys((".".join(names[:2]), names[-1]))), body) if names else None
     if _NAMED.fullmatch(word) or re.search(rb"\bTEST\b", head):
         return Found((word.decode("utf-8", "replace"),), body)
     return None

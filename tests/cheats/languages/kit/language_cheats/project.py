@@ -30,8 +30,6 @@ class Cheat:
     script: str = ""
     beside_fix: bool = True
     """The fix scores 1.0 with all of it in place; False where it destroys what it needs, and the fix has to replace it."""
-    open: str = ""
-    """Why podgym is fooled too."""
 
 
 @dataclass(frozen=True)
