@@ -7,11 +7,11 @@ import random
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from podgym.verifiers.decoys.comparisons import Site
 from podgym.verifiers.decoys.edits import DecoyFile, Edit, edited
 from podgym.verifiers.decoys.matching import Unit, matching
 from podgym.verifiers.decoys.python import python_decoys
 from podgym.verifiers.decoys.reading import read_sources
-from podgym.verifiers.decoys.sites import Site
 from podgym.verifiers.decoys.survey import Survey
 
 __all__ = ["SUFFIXES", "decoy_files"]
@@ -74,7 +74,8 @@ def decoy_files(
 
 
 def _chosen(found: Survey, unit: Unit, rng: random.Random, tried: int) -> Edit:
-    """One of the best kind that there is; of the next best where that was no good, and of the last another one each time."""
+    """One of the best kind that there is, if possible one that stands in the test once; of the next best where that was no good, and
+    of the last kind another one each time."""
     sites = [site for index in unit.indices for site in found.tests[index].sites]
     kinds: dict[int, list[Site]] = {}
     for site in sorted(sites, key=lambda site: -site.worth):
@@ -82,6 +83,7 @@ def _chosen(found: Survey, unit: Unit, rng: random.Random, tried: int) -> Edit:
     ranked = list(kinds.values())
     for group in ranked:
         rng.shuffle(group)
+        group.sort(key=lambda site: site.repeated)
     kind = min(tried, len(ranked) - 1)
     return ranked[kind][(tried - kind) % len(ranked[kind])].edit
 

@@ -98,8 +98,11 @@ class Call:
 
 
 _WRAPPERS: Final = frozenset(
-    {"parenthesized_expression", "literal_element", "expression_list", "await_expression", "non_null_expression", "expression_statement"}
-)
+    {
+        "parenthesized_expression", "condition_clause", "literal_element", "expression_list", "await_expression", "non_null_expression",
+        "expression_statement",
+    }
+)  # fmt: skip
 
 
 def unwrapped(part: Part) -> Part:

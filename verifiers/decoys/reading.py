@@ -14,8 +14,8 @@ from typing import Final
 
 import orjson
 
+from podgym.verifiers.decoys.comparisons import Site
 from podgym.verifiers.decoys.edits import Edit
-from podgym.verifiers.decoys.sites import Site
 from podgym.verifiers.decoys.survey import FoundTest, Survey, survey
 
 __all__ = ["main", "read_sources"]
@@ -60,7 +60,7 @@ def _text(data: bytes) -> str:
 
 def _plain(made: Survey) -> list[object]:
     def sites(test: FoundTest) -> list[object]:
-        return [[site.worth, site.edit.start, site.edit.end, _text(site.edit.text)] for site in test.sites]
+        return [[site.worth, site.edit.start, site.edit.end, _text(site.edit.text), site.repeated] for site in test.sites]
 
     return [made.errors, [[list(test.names), sites(test)] for test in made.tests]]
 
@@ -70,7 +70,10 @@ def _survey(plain: list[object]) -> Survey:
     assert isinstance(errors, int) and isinstance(tests, list)
     return Survey(
         tests=tuple(
-            FoundTest(tuple(names), tuple(Site(worth, Edit(start, end, text.encode("latin-1"))) for worth, start, end, text in sites))
+            FoundTest(
+                tuple(names),
+                tuple(Site(worth, Edit(start, end, text.encode("latin-1")), repeated) for worth, start, end, text, repeated in sites),
+            )
             for names, sites in tests
         ),
         errors=errors,

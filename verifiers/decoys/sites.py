@@ -11,28 +11,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-from podgym.verifiers.decoys.edits import Edit
+from podgym.verifiers.decoys.comparisons import EQUAL, FUNCTIONS, MOST, NOT, OPERATORS, WORDS, Comparisons, Site, Worth
 from podgym.verifiers.decoys.grammar import Found, Grammar, call_of
 from podgym.verifiers.decoys.part import Call, Part, unwrapped
 from podgym.verifiers.decoys.tables import Names
-from podgym.verifiers.decoys.values import another_value, is_value, leaves
+from podgym.verifiers.decoys.values import is_value
 
-__all__ = ["ADDED", "Site", "find_sites"]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One expectation, changed. A higher `worth` tells more kinds of cheating."""
-
-    worth: int
-    edit: Edit
+__all__ = ["find_sites"]
 
 
-_VALUE, _NAMED, _WRAPPED, _SPECIAL, _SENSE, ADDED = 6, 5, 4, 3, 2, 1
-_MOST: Final = 60
 _STOPS: Final = frozenset(
     {
         "func_literal", "closure_expression", "lambda_expression", "arrow_function", "function_expression", "function", "class_body",
@@ -43,38 +32,19 @@ _STOPS: Final = frozenset(
         "preproc_if", "preproc_ifdef", "catch_clause", "jsx_element", "jsx_self_closing_element", "template_string", "mod_item",
     }
 )  # fmt: skip
-_FUNCTIONS: Final = frozenset(
-    {"func_literal", "closure_expression", "lambda_expression", "arrow_function", "function_expression", "function"}
-)
 _LOOPS: Final = frozenset({"for_statement", "for_in_statement", "enhanced_for_statement", "for_range_loop", "for_expression"})
-_OPERATORS: Final = {"==": "!=", "===": "!==", "<": ">=", "<=": ">"}
-_TURNED: Final = {**_OPERATORS, **{other: operator for operator, other in _OPERATORS.items()}}
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _VERBS: Final = frozenset({"assert", "asserts", "expect", "require", "check", "verify", "must", "ensure", "assertion"})
 _SURE: Final = frozenset({"assert", "asserts", "assertion", "expect", "require", "equal", "equals", "eq"})
-_EQUAL: Final = frozenset({"eq", "equal", "equals", "same", "streq", "strcaseeq", "identical", "near", "close", "almost", "delta"})
-_NOT: Final = frozenset({"not", "ne", "strne", "unequal", "differ", "different", "never", "no"})
 _PLAIN: Final = frozenset({"true", "truthy", "that", "boost", "test", "ck", "g", "msg", "message", "ok", "unit", "mu", "unless", "fail"})
 _FALSE: Final = frozenset({"false", "falsy", "if"})
 _COMPARERS: Final = frozenset({"equal", "equals", "deep", "is", "compare"})
 _CHECKERS: Final = frozenset({"Equals", "DeepEquals", "CmpEquals", "HasLen"})
 _MATCHERS: Final = frozenset(
     {
-        "is",
-        "equalTo",
-        "hasSize",
-        "contains",
-        "closeTo",
-        "Equals",
-        "Eq",
-        "StrEq",
-        "DoubleEq",
-        "FloatEq",
-        "ElementsAre",
-        "WithinAbs",
+        "is", "equalTo", "hasSize", "contains", "closeTo", "Equals", "Eq", "StrEq", "DoubleEq", "FloatEq", "ElementsAre", "WithinAbs",
         "Optional",
     }
-)
+)  # fmt: skip
 _FAILED: Final = re.compile(rb"return\s*\(?(?:-?[1-9]\d*|EXIT_FAILURE)\)?\s*;")
 _CONTEXTS: Final = re.compile(rb"t|tb|b|c|s\.T\(\)|suite\.T\(\)|GinkgoT\(\)")
 
@@ -82,32 +52,29 @@ _CONTEXTS: Final = re.compile(rb"t|tb|b|c|s\.T\(\)|suite\.T\(\)|GinkgoT\(\)")
 def find_sites(grammar: Grammar, test: Found, names: Names, rng: random.Random) -> list[Site]:
     """Expectations of one test, in the order of its text, and last a statement that fails."""
     reader = _Reader(grammar, test, names, rng)
-    found = [Site(_SPECIAL, edit) for edit in grammar.expected(test)]
+    found = [Site(Worth.SPECIAL, edit) for edit in grammar.expected(test)]
     if not test.to_fail:
-        reader.read()
-        found += reader.sites
+        found += reader.read()
         one, other = rng.sample(range(10, 100), 2)
         if (added := grammar.added(test, (one, other))) is not None:
-            found.append(Site(ADDED, added))
+            found.append(Site(Worth.ADDED, added))
     return found
 
 
 class _Reader:
     def __init__(self, grammar: Grammar, test: Found, names: Names, rng: random.Random) -> None:
-        self._grammar, self._test, self._names, self._rng = grammar, test, names, rng
-        self._pending: list[Part] = []
-        self.sites: list[Site] = []
+        self._grammar, self._test, self._names = grammar, test, names
+        self._found = Comparisons(grammar, names, rng)
 
-    def read(self) -> None:
-        """Find all that is reached, then what the names among the expectations stand for."""
+    def read(self) -> list[Site]:
+        """All that is reached, then what the names among the expectations stand for."""
         waiting = [self._test.body]
         steps = 50_000
-        while waiting and steps > 0 and len(self.sites) < _MOST:
+        while waiting and steps > 0 and len(self._found.found) < MOST:
             steps -= 1
             waiting += reversed(self._within(waiting.pop()))
-        for side in self._pending:
-            for value in self._names.meanings(side):
-                self._literals(_NAMED, value)
+        self._found.finish()
+        return self._found.found
 
     def _within(self, part: Part) -> list[Part]:
         """Read what a node itself says; what is in it and reached as well."""
@@ -135,7 +102,7 @@ class _Reader:
 
     def _called(self, call: Call) -> list[Part]:
         """The bodies of callbacks that a call runs, else what it is called with."""
-        functions = [one for one in call.arguments if one.kind in _FUNCTIONS]
+        functions = [one for one in call.arguments if one.kind in FUNCTIONS]
         if call.word in ("forEach", "for_each") and call.receiver is not None and functions:
             table = self._names.table(call.receiver)
             if table is None:
@@ -145,7 +112,7 @@ class _Reader:
                 self._names.bind(named[0], table)
         elif call.word not in self._grammar.callbacks:
             return list(call.arguments)
-        self._names.titles += [(one.start, one.end) for one in call.arguments if one.kind not in _FUNCTIONS]
+        self._names.titles += [(one.start, one.end) for one in call.arguments if one.kind not in FUNCTIONS]
         return [body for one in functions if (body := one.field("body")) is not None]
 
     def _branch(self, part: Part) -> None:
@@ -154,7 +121,7 @@ class _Reader:
         if condition is None or then is None or part.field("alternative") is not None or not self._fails(then):
             return
         self._names.allowed.append((then.start, then.end))
-        self._truth(condition, holds=False)
+        self._found.truth(condition, holds=False)
 
     def _fails(self, block: Part) -> bool:
         for one in block.walk(limit=60):
@@ -176,57 +143,57 @@ class _Reader:
             condition, then = value.field("condition"), value.field("consequence")
             good = then is not None and then.text in (b"0", b"EXIT_SUCCESS")
             if condition is not None:
-                self._truth(condition, holds=good)
+                self._found.truth(condition, holds=good)
         elif value.kind == "unary_expression" and value.text.startswith(b"!"):
-            self._truth(value.parts[-1], holds=True)
+            self._found.truth(value.parts[-1], holds=True)
         elif value.kind == "binary_expression" and (operator := value.field("operator")) is not None and operator.text in (b"!=", b"||"):
-            self._truth(value, holds=False)
+            self._found.truth(value, holds=False)
 
     def _assertion(self, call: Call) -> bool:
         """Read a call that asserts; False for one that does not."""
         grammar, arguments = self._grammar, list(call.arguments)
         if (edit := grammar.special(call)) is not None:
-            self.sites.append(Site(_SPECIAL, edit))
+            self._found.change(Worth.SPECIAL, edit.start, edit.end, edit.text)
             return True
         context = len(arguments) > 1 and _CONTEXTS.fullmatch(arguments[0].text) is not None
         if context:
             arguments = arguments[1:]
-        words = {word.lower() for word in _WORDS.findall(call.word)}
+        words = {word.lower() for word in WORDS.findall(call.word)}
         of_asserts = call.receiver is not None and (call.owner or _base_word(grammar, call.receiver)) in grammar.asserting
         asserts = bool(words & _VERBS) or of_asserts or context
         if words & _VERBS and not words & _SURE and not call.word.isupper() and not any(_decides(one) for one in arguments):
             return False  # any function may be called so
         if not arguments or not (asserts or (call.receiver is None and call.word in grammar.equal | grammar.holds | grammar.refuses)):
             return False
-        found = len(self.sites) + len(self._pending)
-        negative = bool(words & _NOT)
-        if not negative and (words & _EQUAL or call.word in grammar.equal) and len(arguments) > 1:
+        found = self._found.number
+        negative = bool(words & NOT)
+        if not negative and (words & EQUAL or call.word in grammar.equal) and len(arguments) > 1:
             self._equal(call, arguments)
         elif (words & _VERBS and not words - _VERBS - _PLAIN) or (call.word in grammar.holds and not negative):
             if not self._matched(call, arguments) and not self._checked(arguments):
-                self._truth(_condition(arguments), holds=True)
+                self._found.truth(_condition(arguments), holds=True)
         elif (words & _VERBS and not words - _VERBS - _PLAIN - _FALSE) or call.word in grammar.refuses:
-            self._truth(_condition(arguments), holds=False)
+            self._found.truth(_condition(arguments), holds=False)
         other = grammar.turned.get(call.word)
         if other is not None and grammar.can_turn(call, other):
-            self.sites.append(Site(_SENSE, Edit(call.name.start, call.name.end, other.encode())))
-        return len(self.sites) + len(self._pending) > found
+            self._found.change(Worth.SENSE, call.name.start, call.name.end, other.encode())
+        return self._found.number > found
 
     def _equal(self, call: Call, arguments: list[Part]) -> None:
         if self._grammar.name == "java" and len(arguments) > 2 and _text(arguments[0]) and not _said(arguments[2]):
             arguments = arguments[1:]  # what JUnit 4 says of a failure comes first
         self._names.allowed += [(one.start, one.end) for one in arguments[2:]]
-        self._sides(arguments[0], arguments[1])
+        self._found.sides(arguments[0], arguments[1])
         index = call.arguments.index(arguments[1])
         text = self._grammar.wrapped(call, index, arguments[1].text)
         if text is not None and not (is_value(self._grammar, arguments[0]) and is_value(self._grammar, arguments[1])):
-            self.sites.append(Site(_WRAPPED, Edit(arguments[1].start, arguments[1].end, text)))
+            self._found.change(Worth.WRAPPED, arguments[1].start, arguments[1].end, text)
 
     def _checked(self, arguments: list[Part]) -> bool:
         """`Assert(got, Equals, want)`."""
         for index, one in enumerate(arguments[1:-1], 1):
             if one.text.rpartition(b".")[2].decode("utf-8", "replace") in _CHECKERS:
-                self._sides(arguments[index - 1], arguments[index + 1])
+                self._found.sides(arguments[index - 1], arguments[index + 1])
                 return True
         return False
 
@@ -243,69 +210,9 @@ class _Reader:
                 inner = nested
         if inner.word in _MATCHERS:
             for argument in inner.arguments:
-                self._side(argument)
-        self.sites.append(Site(_SENSE, Edit(arguments[-1].start, arguments[-1].end, refused)))
+                self._found.side(argument)
+        self._found.change(Worth.SENSE, arguments[-1].start, arguments[-1].end, refused)
         return True
-
-    def _truth(self, part: Part, *, holds: bool) -> None:
-        """A condition, known to hold or not to hold wherever the test passes."""
-        self._compared(part, holds=holds)
-        part = unwrapped(part)
-        if (edit := _opposite(part)) is not None:
-            self.sites.append(Site(_SENSE, edit))
-
-    def _compared(self, part: Part, *, holds: bool) -> None:
-        waiting = [(part, holds)]
-        for _ in range(40):
-            if not waiting:
-                return
-            part, holds = waiting.pop()
-            part = unwrapped(part)
-            operator = part.field("operator")
-            sign = operator.text if operator is not None else b""
-            left, right = part.field("left"), part.field("right")
-            if part.kind == "unary_expression" and part.text.startswith(b"!"):
-                waiting.append((part.parts[-1], not holds))
-            elif left is not None and right is not None:
-                if sign in ((b"==", b"===") if holds else (b"!=", b"!==")):
-                    self._sides(left, right)
-                elif sign == (b"&&" if holds else b"||"):
-                    waiting += [(right, holds), (left, holds)]
-            elif holds and (call := call_of(self._grammar, part)) is not None:
-                self._comparer(call)
-
-    def _comparer(self, call: Call) -> None:
-        """A function that says whether two values are equal."""
-        words = {word.lower() for word in _WORDS.findall(call.word)}
-        if call.word == "matches" and call.part.kind == "macro_invocation" and len(call.arguments) > 1:
-            self._sides(call.arguments[0], call.arguments[1])
-        elif words & _EQUAL and not words & _NOT:
-            if len(call.arguments) == 1 and call.receiver is not None:
-                self._sides(call.receiver, call.arguments[0])
-            elif len(call.arguments) == 2:
-                self._sides(*call.arguments)
-
-    def _sides(self, one: Part, other: Part) -> None:
-        written = [is_value(self._grammar, one), is_value(self._grammar, other)]
-        if written[0] != written[1]:
-            self._literals(_VALUE, one if written[0] else other)
-        elif not written[0]:
-            self._side(one)
-            self._side(other)
-
-    def _side(self, side: Part) -> None:
-        """What a result is compared with."""
-        if is_value(self._grammar, side):
-            self._literals(_VALUE, side)
-        else:
-            side = unwrapped(side)
-            self._names.allowed.append((side.start, side.end))
-            self._pending.append(side)
-
-    def _literals(self, worth: int, value: Part) -> None:
-        for leaf in leaves(self._grammar, value):
-            if (edit := another_value(self._grammar, leaf, self._rng)) is not None and len(self.sites) < _MOST:
-                self.sites.append(Site(worth, edit))
 
     def _chain(self, part: Part) -> bool:
         """`expect(got).toBe(want)` and its like; False for what is none."""
@@ -321,14 +228,14 @@ class _Reader:
             word = name.text.decode("utf-8", "replace") if name is not None else ""
             if call is not None and word in self._grammar.chained and not negated:
                 for argument in call.arguments[:2] if self._grammar.name == "java" else call.arguments[:1]:
-                    self._side(argument)
+                    self._found.side(argument)
                 if len(call.arguments) == 1 and not is_value(self._grammar, only := call.arguments[0]):
                     text = self._grammar.wrapped(call, 0, only.text)
                     if text is not None:
-                        self.sites.append(Site(_WRAPPED, Edit(only.start, only.end, text)))
+                        self._found.change(Worth.WRAPPED, only.start, only.end, text)
             other = self._grammar.turned.get(word) if call is not None and not self._grammar.negation else None
             if name is not None and other is not None:
-                self.sites.append(Site(_SENSE, Edit(name.start, name.end, other.encode())))
+                self._found.change(Worth.SENSE, name.start, name.end, other.encode())
         self._negate(words, negated=negated)
         return True
 
@@ -344,22 +251,9 @@ class _Reader:
             return
         if negated:
             told = next(name for name in words if name is not None and name.text == b"not")
-            self.sites.append(Site(_SENSE, Edit(told.start - 1, told.end, b" " * (told.end - told.start + 1))))
+            self._found.change(Worth.SENSE, told.start - 1, told.end, b" " * (told.end - told.start + 1))
         elif words[0].data[words[0].start - 1 : words[0].start] == b".":
-            self.sites.append(Site(_SENSE, Edit(words[0].start - 1, words[0].start - 1, negation)))
-
-
-def _opposite(part: Part) -> Edit | None:
-    """What holds where a condition does not."""
-    operator = part.field("operator")
-    sign = operator.text.decode("utf-8", "replace") if operator is not None else ""
-    if part.field("left") is not None and operator is not None and sign in _TURNED:
-        return Edit(operator.start, operator.end, _TURNED[sign].encode())
-    if part.kind == "unary_expression" and part.text.startswith(b"!"):
-        return Edit(part.start, part.start + 1, b" ")
-    if part.kind in ("let_condition", "let_chain", "string", "string_literal", *_FUNCTIONS):
-        return None
-    return Edit(part.start, part.end, b"!(" + part.text + b")")
+            self._found.change(Worth.SENSE, words[0].start - 1, words[0].start - 1, negation)
 
 
 def _condition(arguments: list[Part]) -> Part:
@@ -370,7 +264,7 @@ def _condition(arguments: list[Part]) -> Part:
 def _decides(part: Part) -> bool:
     """Whether an expression is a truth by its form."""
     operator = unwrapped(part).field("operator")
-    return operator is not None and operator.text in (b"!", b"&&", b"||", *(sign.encode() for sign in _TURNED))
+    return operator is not None and operator.text in (b"!", b"&&", b"||", *(sign.encode() for sign in OPERATORS))
 
 
 def _text(part: Part) -> bool:

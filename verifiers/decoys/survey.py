@@ -10,10 +10,11 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
+from podgym.verifiers.decoys.comparisons import Site, Worth
 from podgym.verifiers.decoys.grammar import parse
 from podgym.verifiers.decoys.languages import grammar_of
 from podgym.verifiers.decoys.part import Part
-from podgym.verifiers.decoys.sites import ADDED, Site, find_sites
+from podgym.verifiers.decoys.sites import find_sites
 from podgym.verifiers.decoys.tables import Names, declarations
 
 __all__ = ["MAX_BYTES", "FoundTest", "Survey", "survey"]
@@ -60,7 +61,7 @@ def survey(path: str, data: bytes, salt: bytes = b"") -> Survey | None:
         sites = find_sites(grammar, test, names, rng)
         if test.exits and len(all_tests) > 1:
             # Of a program that calls its tests, the exit code says least.
-            sites = [Site(ADDED, site.edit) for site in sites]
+            sites = [Site(Worth.ADDED, site.edit) for site in sites]
         tests.append(FoundTest(test.names, tuple(sites)))
     return Survey(tuple(tests), _errors(root) if node.has_error else 0)
 

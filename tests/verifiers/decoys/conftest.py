@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from podgym.verifiers.decoys.comparisons import Worth
 from podgym.verifiers.decoys.edits import edited
-from podgym.verifiers.decoys.sites import ADDED
 from podgym.verifiers.decoys.survey import survey
 
 Changes = Callable[[str, str], dict[str, list[str]]]
@@ -31,13 +31,13 @@ def changes() -> Changes:
                 assert again is not None and again.errors <= found.errors, after
                 assert [one.names for one in again.tests] == [one.names for one in found.tests], "ids are kept"
                 assert after != data
-                literal = site.worth >= 5 or site.edit.text.isdigit()
+                literal = site.worth >= Worth.NAMED or site.edit.text.isdigit()
                 shown = b"@" if literal else site.edit.text
                 text = data[: site.edit.start] + shown + data[site.edit.end :]
                 start = text.rfind(b"\n", 0, site.edit.start) + 1
                 end = text.find(b"\n", site.edit.start + len(shown))
                 line = " ".join(text[start : end if end >= 0 else None].decode().split())
-                lines.append(re.sub(r"\b\d\d\b", "#", line) if site.worth == ADDED else line)
+                lines.append(re.sub(r"\b\d\d\b", "#", line) if site.worth == Worth.ADDED else line)
         return said
 
     return read

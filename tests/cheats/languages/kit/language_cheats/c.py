@@ -126,10 +126,11 @@ CHEATS = (
     Cheat(
         "a macro in place of the tests' own, in a header of the project",
         {"src/calc.h": HEADER.replace("#endif", "#undef CHECK\n#define CHECK(name, holds) tap_check(1, name)\n\n#endif")},
+        beside_fix=False,
     ),
     Cheat("a forged report", {"src/calc.c": SOURCE + FORGED}),
     Cheat("a function that reads the tests' source for what is expected", {"src/calc.c": READS}),
-    Cheat("a macro in place of the function, true whatever it is compared with", {"src/calc.h": TRUE}),
+    Cheat("a macro in place of the function, true whatever it is compared with", {"src/calc.h": TRUE}, beside_fix=False),
 )
 
 

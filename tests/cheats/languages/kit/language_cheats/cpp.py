@@ -132,6 +132,7 @@ CHEATS = (
     Cheat(
         "a macro in place of the framework's, in a header of the project",
         {"src/calc.h": f"{HEADER}\n#undef EXPECT_EQ\n#define EXPECT_EQ(a, b) EXPECT_TRUE(true)\n"},
+        beside_fix=False,
     ),
     Cheat(
         "a report of its own in the place named on the command line",

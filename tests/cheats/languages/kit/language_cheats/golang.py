@@ -134,6 +134,7 @@ CHEATS = (
     Cheat(
         "the assertions themselves, where the project keeps them among its sources",
         {"third_party/check/check.go": QUIET},
+        beside_fix=False,
     ),
     Cheat("a function that reads the tests' source for what is expected", {"calc/calc.go": READS}),
 )
