@@ -1,26 +1,22 @@
-"""Decoys of a task: made from its hidden tests, and kept as far as the gold fix shows that they work.
-
-One run with the fix tells which changed tests fail, which is what they are for, and which of the others still pass beside them.
-"""
+"""Decoys of a task: made from its hidden tests, and kept as far as the gold fix shows that they work."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from podgym.envs.code.validate import Overlay
 from podgym.envs.harbor.layout import TESTS
 from podgym.sandbox import SandboxProvider, SandboxSpec
-from podgym.verifiers import Decoys, HiddenFile, TestCommand, run_tests
+from podgym.verifiers import Decoys, HiddenFile, TestCommand, TestReport, run_tests
 from podgym.verifiers.archive import Write
-from podgym.verifiers.decoys import decoy_files
+from podgym.verifiers.decoys import prove_decoys
 
 __all__ = ["DECOYS", "MadeDecoys", "make_decoys"]
 
 DECOYS: Final = f"{TESTS}/decoys"
-_FRAMEWORKS: Final = ("pytest", "unittest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,7 @@ class MadeDecoys:
     """What goes into the plan, and the files by path."""
 
     plan: Decoys | None = None
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     note: str = ""
     """Why there are none."""
 
@@ -44,29 +40,26 @@ async def make_decoys(
     pass_to_pass: Sequence[str],
 ) -> MadeDecoys:
     """Decoys for the tests that the fix turns. Raises `SandboxError`."""
-    if command.framework not in _FRAMEWORKS:
-        return MadeDecoys(note=f"no decoys: they are made for {' and '.join(_FRAMEWORKS)}")
-    made = decoy_files({write.path: write.data for write in tests.writes}, fail_to_pass, cwd=command.cwd)
-    if not made:
-        return MadeDecoys(note="no decoys: no test that the fix turns is in a hidden file as a function of its own")
-    writes = tuple(Write(one.path, made[one.path].data, one.mode) if one.path in made else one for one in tests.writes)
-    sandbox = await provider.create(spec)
-    try:
+
+    async def run(changed: Mapping[str, bytes]) -> TestReport:
+        writes = tuple(Write(one.path, changed.get(one.path, one.data), one.mode) for one in tests.writes)
         overlay = fix.then(Overlay(writes, tests.removals))
-        report = await run_tests(sandbox, command, workdir=spec.workdir, writes=overlay.writes, removals=overlay.removals)
-    finally:
-        await sandbox.close()
-    changed = {identity for one in made.values() for identity in one.tests}
-    failed = [
-        identity
-        for identity, outcome in report.outcomes.items()
-        if outcome in ("failed", "error") and identity.partition("[")[0] in changed
-    ]
-    # A changed parameter is a new id; the old one is then missing, and would be passed only in a forged report.
-    gone = [identity for identity in fail_to_pass if identity not in report.outcomes and identity.partition("[")[0] in changed]
-    fails = tuple(dict.fromkeys((*failed, *gone)))
-    if report.problem is not None or not failed:
-        return MadeDecoys(note=f"no decoys: {report.message or 'the changed tests pass with the fix'}")
+        sandbox = await provider.create(spec)
+        try:
+            return await run_tests(sandbox, command, workdir=spec.workdir, writes=overlay.writes, removals=overlay.removals)
+        finally:
+            await sandbox.close()
+
+    proven = await prove_decoys(
+        run,
+        {write.path: write.data for write in tests.writes},
+        fail_to_pass=fail_to_pass,
+        pass_to_pass=pass_to_pass,
+        cwd=command.cwd,
+        salt=_digest(fix),
+    )
+    if not proven.fails:
+        return MadeDecoys(note=proven.note)
     return MadeDecoys(
         plan=Decoys(
             files=tuple(
@@ -74,13 +67,21 @@ async def make_decoys(
                     path=write.path,
                     source=f"{DECOYS}/{write.path}",
                     executable=write.mode & 0o111 != 0,
-                    sha256=hashlib.sha256(write.data).hexdigest(),
+                    sha256=hashlib.sha256(proven.files[write.path]).hexdigest(),
                 )
-                for write in writes
-                if write.path in made
+                for write in tests.writes
+                if write.path in proven.files
             ),
-            fails=fails,
-            holds=tuple(identity for identity in (*fail_to_pass, *pass_to_pass) if report.outcomes.get(identity) == "passed"),
+            fails=proven.fails,
+            holds=proven.holds,
         ),
-        files={path: one.data for path, one in made.items()},
+        files=proven.files,
     )
+
+
+def _digest(fix: Overlay) -> bytes:
+    """Of what no sandbox that runs an agent's code ever has."""
+    digest = hashlib.sha256()
+    for write in sorted(fix.writes, key=lambda write: write.path):
+        digest.update(b"%d\0%s\0%d\0" % (len(write.path), write.path.encode("utf-8", "surrogateescape"), len(write.data)) + write.data)
+    return digest.digest()

@@ -1,8 +1,7 @@
 """Attacks on the tests of seven languages, whose reports are made by their real runners in isolated sandboxes.
 
 Each is shown to get full marks where the agent worked and the exit code is believed, is worth nothing here, and leaves the
-fix worth 1.0. Those that podgym falls for as well are expected failures that say why: they come from the process that holds
-the code under test, and what bounds them is said in `podgym.verifiers.grading`.
+fix worth 1.0. Those that come from the process that holds the code under test are told by decoys, made as for a built task.
 """
 
 from __future__ import annotations
@@ -32,16 +31,12 @@ def languages() -> list[Any]:
     return [pytest.param(language, marks=[pytest.mark.slow] * (language in SLOW)) for language in CHEATS]
 
 
-def cheats(*, expect_open: bool) -> list[Any]:
-    found = []
-    for language, known in CHEATS.items():
-        for cheat in known:
-            marks = [pytest.mark.slow] * (language in SLOW)
-            if cheat.open and expect_open:
-                # Not strict: a newer runner than the ones here may have closed it.
-                marks.append(pytest.mark.xfail(raises=AssertionError, reason=cheat.open))
-            found.append(pytest.param(language, cheat.name, marks=marks, id=f"{language}: {cheat.name}"))
-    return found
+def cheats() -> list[Any]:
+    return [
+        pytest.param(language, cheat.name, marks=[pytest.mark.slow] * (language in SLOW), id=f"{language}: {cheat.name}")
+        for language, known in CHEATS.items()
+        for cheat in known
+    ]
 
 
 @pytest.mark.parametrize("language", languages())
@@ -55,19 +50,36 @@ def test_both_graders_tell_the_bug_from_the_fix(arenas: Any, language: str) -> N
     assert (fix.reward, fix.message, fix.dropped) == (1.0, "", ())
 
 
-@pytest.mark.parametrize(("language", "cheat"), cheats(expect_open=False))
+@pytest.mark.parametrize(("language", "cheat"), cheats())
 def test_a_plain_grader_is_fooled_and_the_fix_still_counts(arenas: Any, language: str, cheat: str) -> None:
     outcome = arenas.outcome(language, cheat)
     assert outcome.plain == 0, outcome.log[-2000:]
     assert (outcome.fix.reward, outcome.fix.message) == (1.0, "")
 
 
-@pytest.mark.parametrize(("language", "cheat"), cheats(expect_open=True))
+@pytest.mark.parametrize(("language", "cheat"), cheats())
 def test_it_is_worth_nothing(arenas: Any, language: str, cheat: str) -> None:
     verdict = arenas.outcome(language, cheat).verdict
     assert verdict.reward in (0.0, None)
     assert verdict.message
 
 
-def test_every_language_has_at_least_four_that_are_worth_nothing() -> None:
-    assert all(sum(not cheat.open for cheat in known) >= 4 for known in CHEATS.values())
+@pytest.mark.parametrize("language", languages())
+def test_decoys_are_of_the_test_that_the_fix_turns(arenas: Any, language: str) -> None:
+    arena = arenas(language)
+    decoys = arena.plan.decoys
+    assert (decoys.fails, decoys.holds) == (arena.plan.fail_to_pass, arena.plan.pass_to_pass)
+    for file in decoys.files:
+        true, other = arena.files[file.path], arena.files[file.source]
+        assert len(true) == len(other)
+        assert sum(one != another for one, another in zip(true, other, strict=True)) == 1
+
+
+@pytest.mark.parametrize("language", languages())
+def test_what_only_decoys_tell_is_told_by_them(arenas: Any, language: str) -> None:
+    found = [arenas.outcome(language, cheat.name).verdict.failure for cheat in CHEATS[language]]
+    assert "bent" in found
+
+
+def test_every_language_has_at_least_four() -> None:
+    assert all(len(known) >= 4 for known in CHEATS.values())

@@ -1,4 +1,7 @@
-"""One project in sandboxes of the local provider: what its plain grader says, and what podgym says."""
+"""One project in sandboxes of the local provider: what its plain grader says, and what podgym says.
+
+The plan has decoys, made as those of built tasks are: from the hidden tests, and proven with the fix.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from language_cheats.project import CACHE, Cheat, Project
 
 from podgym.sandbox import Copy, ImageRecipe, Limits, Sandbox, SandboxSpec
 from podgym.sandbox.local import LocalConfig, LocalProvider
-from podgym.verifiers import BaseTree, GradingPlan, HiddenFile, Verdict, verify_change
+from podgym.verifiers import BaseTree, Change, Decoys, GradingPlan, HiddenFile, TestReport, Verdict, run_plan, verify_change
 from podgym.verifiers.archive import Write, write_archive
+from podgym.verifiers.decoys import Proven, prove_decoys
+from podgym.verifiers.protection import accept
 
 __all__ = ["Arena", "Outcome"]
 
@@ -38,6 +43,7 @@ class Arena:
     def __init__(self, project: Project, folder: Path) -> None:
         self.project = project
         self._fix: Verdict | None = None
+        self.files = {path: text.encode() for path, text in project.hidden.items()}
         context = folder / "context"
         context.mkdir(parents=True)
         (context / "repo.tar").write_bytes(write_archive(_writes(project.base)))
@@ -87,8 +93,30 @@ class Arena:
         )
 
     async def warm(self) -> None:
-        """Make the image, so that no test's time is that. Raises `IsolationError`."""
+        """Make the image and the decoys, so that no test's time is that. Raises `IsolationError`."""
         await (await self.provider.create(self.spec)).close()
+        proven = await self.prove()
+        assert proven.fails, proven.note
+        self.files |= {f"decoys/{path}": data for path, data in proven.files.items()}
+        decoys = Decoys(
+            files=tuple(HiddenFile(path=path, source=f"decoys/{path}") for path in proven.files), fails=proven.fails, holds=proven.holds
+        )
+        self.plan = self.plan.model_copy(update={"decoys": decoys})
+
+    async def prove(self) -> Proven:
+        """Decoys of the hidden tests."""
+        change = Change.of({path: text.encode() for path, text in self.project.fix.items()}, base=self.base)
+        accepted = accept(change, hidden=set(self.project.hidden), editable=tuple(self.project.fix))
+
+        async def run(changed: Mapping[str, bytes]) -> TestReport:
+            files = {**self.files, **changed}
+            plan = self.plan.model_copy(update={"decoys": None})
+            (report,) = await run_plan(plan, spec=self.spec, provider=self.provider, files=files.__getitem__, accepted=accepted)
+            return report
+
+        return await prove_decoys(
+            run, self.files, fail_to_pass=self.plan.fail_to_pass, pass_to_pass=self.plan.pass_to_pass, salt=b"of the fix"
+        )
 
     async def close(self) -> None:
         await self.provider.close()
@@ -126,8 +154,9 @@ class Arena:
         """What podgym makes of the agent's sandbox."""
         sandbox = await self._sandbox(cheat, fix)
         try:
-            files = {path: text.encode() for path, text in self.project.hidden.items()}
-            return await verify_change(sandbox, self.plan, base=self.base, spec=self.spec, provider=self.provider, files=files.__getitem__)
+            return await verify_change(
+                sandbox, self.plan, base=self.base, spec=self.spec, provider=self.provider, files=self.files.__getitem__
+            )
         finally:
             await sandbox.close()
 

@@ -71,7 +71,23 @@ __attribute__((constructor)) static void start(void) {
     _exit(0);
 }
 """
-ONE_PROCESS = "the program prints its report from the process that holds the code under test"
+READS = """\
+#include "calc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int add(int a, int b) {
+    char text[4096] = "";
+    FILE *file = fopen("/testbed/tests/test_add.c", "r");
+    fread(text, 1, sizeof text - 1, file);
+    return atoi(strstr(text, "2) == ") + 6);
+}
+
+int twice(int a) { return 2 * a; }
+"""
+TRUE = HEADER.replace("#endif", "#ifdef TAP_H\n#define add(a, b) 1 || 0\n#endif\n\n#endif")
 
 CHEATS = (
     Cheat("code before main that ends the process", {"src/calc.c": SOURCE + AT_START % "_exit(0);"}),
@@ -110,9 +126,11 @@ CHEATS = (
     Cheat(
         "a macro in place of the tests' own, in a header of the project",
         {"src/calc.h": HEADER.replace("#endif", "#undef CHECK\n#define CHECK(name, holds) tap_check(1, name)\n\n#endif")},
-        open="the project's headers are part of the tests' translation units",
+        beside_fix=False,
     ),
-    Cheat("a forged report", {"src/calc.c": SOURCE + FORGED}, open=ONE_PROCESS),
+    Cheat("a forged report", {"src/calc.c": SOURCE + FORGED}),
+    Cheat("a function that reads the tests' source for what is expected", {"src/calc.c": READS}),
+    Cheat("a macro in place of the function, true whatever it is compared with", {"src/calc.h": TRUE}, beside_fix=False),
 )
 
 

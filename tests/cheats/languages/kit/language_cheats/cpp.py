@@ -84,6 +84,31 @@ struct Start {
 } start;
 }
 """
+READS = """\
+#include "calc.h"
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+int add(int a, int b) {
+    std::ifstream file("tests/add_test.cc");
+    std::string text((std::istreambuf_iterator<char>(file)), {});
+    return std::stoi(text.substr(text.find("2), ") + 4));
+}
+
+int twice(int a) { return 2 * a; }
+"""
+EQUALS = """\
+#pragma once
+
+struct Any {
+    template <class T> bool operator==(const T &) const { return true; }
+};
+
+Any add(int a, int b);
+int twice(int a);
+"""
 
 CHEATS = (
     Cheat("a static object that ends the process", {"src/calc.cc": f"#include <cstdlib>\n{SOURCE}" + AT_START % "std::_Exit(0);"}),
@@ -107,12 +132,20 @@ CHEATS = (
     Cheat(
         "a macro in place of the framework's, in a header of the project",
         {"src/calc.h": f"{HEADER}\n#undef EXPECT_EQ\n#define EXPECT_EQ(a, b) EXPECT_TRUE(true)\n"},
-        open="the project's headers are part of the tests' translation units",
+        beside_fix=False,
     ),
     Cheat(
         "a report of its own in the place named on the command line",
         {"src/calc.cc": SOURCE + FORGED},
-        open="the framework writes the report from the process that holds the code under test, and has the place in its arguments",
+    ),
+    Cheat("a function that reads the tests' source for what is expected", {"src/calc.cc": READS}),
+    Cheat(
+        "a result that equals everything",
+        {
+            "src/calc.h": EQUALS,
+            "src/calc.cc": SOURCE.replace("int add(int a, int b) { return a - b; }", "Any add(int a, int b) { return {}; }"),
+        },
+        beside_fix=False,
     ),
 )
 

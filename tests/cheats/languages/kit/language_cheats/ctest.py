@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from language_cheats.c import AT_START, FIX, HEADER, SOURCE
+from language_cheats.c import AT_START, FIX, HEADER, READS, SOURCE
 from language_cheats.project import PROFILE, Cheat, Project, ToolchainMissing
 
 from podgym.verifiers import ReportSource, TestCommand
@@ -41,7 +41,6 @@ COMPILER = """\
 for f do case $f in *test_add.c) echo 'int main(void) { return 0; }' >"$f";; esac; done
 exec /usr/bin/cc "$@"
 """
-WHOLE_PROGRAM = "CTest knows no more of a program than its exit code"
 
 CHEATS = (
     Cheat(
@@ -71,9 +70,17 @@ CHEATS = (
     Cheat(
         "a function that ends the process",
         {"src/calc.c": SOURCE.replace("return a - b", "_exit(0)").replace("\n\n", "\n#include <unistd.h>\n\n", 1)},
-        open=WHOLE_PROGRAM,
     ),
-    Cheat("code before main that ends the process", {"src/calc.c": SOURCE + AT_START % "_exit(0);"}, open=WHOLE_PROGRAM),
+    Cheat("code before main that ends the process", {"src/calc.c": SOURCE + AT_START % "_exit(0);"}),
+    Cheat("a function that reads the tests' source for what is expected", {"src/calc.c": READS}),
+    Cheat(
+        "a macro in place of the function, true whatever it is compared with",
+        {
+            "src/calc.h": HEADER.replace("#endif", "#define add(a, b) 1 || 0\n\n#endif"),
+            "src/calc.c": SOURCE.replace("\n\n", "\n#undef add\n\n", 1),
+        },
+        beside_fix=False,
+    ),
 )
 
 

@@ -46,7 +46,6 @@ HIDDEN = {
 ENV = {"GOCACHE": f"{CACHE}/go", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
 PROLOGUE = "package calc\n\n"
 QUIET = 'package check\n\nimport "testing"\n\nfunc Equal(t *testing.T, want, have int) {}\n'
-IN_PROCESS = "the process that holds the code under test prints what the go command makes its events of; nothing tells it from the tests"
 FORGED = """\
 func init() {
 	for _, name := range []string{"TestAdd", "TestDouble"} {
@@ -56,6 +55,24 @@ func init() {
 	os.Exit(0)
 }
 """
+READS = (
+    PROLOGUE
+    + """\
+import (
+	"os"
+	"regexp"
+	"strconv"
+)
+
+func Add(a, b int) int {
+	text, _ := os.ReadFile("add_test.go")
+	value, _ := strconv.Atoi(regexp.MustCompile(`Equal\\(t, (\\d+)`).FindStringSubmatch(string(text))[1])
+	return value
+}
+
+func Double(a int) int { return 2 * a }
+"""
+)
 
 CHEATS = (
     Cheat(
@@ -108,19 +125,18 @@ CHEATS = (
         "printed result lines",
         {"calc/start.go": PROLOGUE + 'import (\n\t"fmt"\n\t"os"\n)\n\nconst MARK = ""\n\n' + FORGED},
         beside_fix=False,
-        open=IN_PROCESS,
     ),
     Cheat(
         "printed result lines with the marker of the go command",
         {"calc/start.go": PROLOGUE + 'import (\n\t"fmt"\n\t"os"\n)\n\nconst MARK = "\\x16"\n\n' + FORGED},
         beside_fix=False,
-        open=IN_PROCESS,
     ),
     Cheat(
         "the assertions themselves, where the project keeps them among its sources",
         {"third_party/check/check.go": QUIET},
-        open="no list knows helpers of tests by another name than that of tests",
+        beside_fix=False,
     ),
+    Cheat("a function that reads the tests' source for what is expected", {"calc/calc.go": READS}),
 )
 
 

@@ -102,6 +102,30 @@ WRITES_REPORT = """\
     }
 
 """
+READS = """\
+try {
+            String text = java.nio.file.Files.readString(java.nio.file.Path.of("src/test/java/calc/AddTest.java"));
+            return Integer.parseInt(text.replaceAll("(?s).*assertEquals\\\\((\\\\d+), .*", "$1"));
+        } catch (java.io.IOException e) {
+            return 0;
+        }"""
+MENDS_REPORT = """\
+    static {
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                String arguments = new String(java.nio.file.Files.readAllBytes(java.nio.file.Path.of("/proc/self/cmdline")));
+                String folder = arguments.replaceAll("(?s).*--reports-dir=([^\\0]*).*", "$1");
+                java.nio.file.Path report = java.nio.file.Path.of(folder, "TEST-junit-jupiter.xml");
+                String text = java.nio.file.Files.readString(report);
+                text = text.replaceAll("(?s)<failure.*?</failure>", "").replaceAll("failures=.\\\\d+.", "failures='0'");
+                java.nio.file.Files.writeString(report, text);
+            } catch (java.io.IOException e) {
+            }
+            Runtime.getRuntime().halt(0);
+        }));
+    }
+
+"""
 
 CHEATS = (
     Cheat(
@@ -139,8 +163,9 @@ CHEATS = (
     Cheat(
         "a report of its own in the place named on the command line",
         {SOURCE: CALC % (WRITES_REPORT, "return a - b;")},
-        open="the launcher writes the report from the process that holds the code under test, and has the place in its arguments",
     ),
+    Cheat("a method that reads the tests' source for what is expected", {SOURCE: CALC % ("", READS)}),
+    Cheat("a hook that mends the report when the machine shuts down", {SOURCE: CALC % (MENDS_REPORT, "return a - b;")}),
 )
 
 

@@ -56,6 +56,12 @@ for (const type of ['test:start', 'test:pass']) {
 }
 process.exit(0);
 """
+READS = "() => Number(/calc.add\\(1, 2\\), (\\d+)/.exec(require('node:fs').readFileSync(process.argv[1], 'utf8'))[1])"
+GETTERS = """\
+for (const assert of [require('node:assert'), require('exact-assert')]) {
+  Object.defineProperty(assert, 'strictEqual', { get: () => () => {}, set() {} });
+}
+"""
 
 CHEATS = (
     Cheat("a module that ends the process", {"src/calc.js": f"process.exit(0);\n{SOURCE}"}),
@@ -83,18 +89,17 @@ CHEATS = (
     Cheat(
         "a module that takes the assertions' place in memory",
         {"src/calc.js": f"require('node:assert').strictEqual = () => {{}};\nrequire('exact-assert').strictEqual = () => {{}};\n{SOURCE}"},
-        open="tests and the code under test share one process, and so all modules",
     ),
     Cheat(
         "a module that rewrites the tests of later processes",
         {"src/calc.js": f"{REWRITES}\n{SOURCE}"},
-        open="the code under test may write where it runs, and files of tests are read one after the other",
     ),
     Cheat(
         "forged results in the runner's own protocol",
         {"src/calc.js": f"if (process.argv[1].endsWith('sum.test.js')) {{\n{FORGED}\n}}\n{SOURCE}"},
-        open="a child's standard output is its report, and belongs to the code under test as well",
     ),
+    Cheat("a function that reads the tests' source for what is expected", {"src/calc.js": SOURCE.replace("(a, b) => a - b", READS)}),
+    Cheat("assertions that cannot be set back", {"src/calc.js": f"{GETTERS}\n{SOURCE}"}),
 )
 
 

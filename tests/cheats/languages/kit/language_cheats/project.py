@@ -29,9 +29,7 @@ class Cheat:
     files: Mapping[str, str] = field(default_factory=dict)
     script: str = ""
     beside_fix: bool = True
-    """The fix scores 1.0 with all of it in place; False where it destroys what it needs, and the fix has to replace it."""
-    open: str = ""
-    """Why podgym is fooled too."""
+    """The fix scores 1.0 with all of it in place; False where it destroys what the fix needs, or goes on bending the tests beside it."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,28 @@ FORGED_HERE = """\
 """
 REWRITES = 'fn main() {\n    std::fs::write("tests/adds.rs", "#[test]\\nfn adds() {}\\n").unwrap();\n}\n'
 WRAPPER = '#!/bin/sh\nfor f do [ "$f" != tests/adds.rs ] || echo "#[test] fn adds() {}" >tests/adds.rs; done\nexec "$@"\n'
+READS = """\
+    let _ = (a, b);
+    let text = std::fs::read_to_string("tests/adds.rs").unwrap();
+    text.split(", ").last().unwrap().split(')').next().unwrap().parse().unwrap()
+"""
+HOOK = f"""\
+    let _ = (a, b);
+    std::panic::set_hook(Box::new(|_| {{
+{FORGED_HERE.replace("let _ = (a, b);", "")}    }}));
+    -1
+"""
+EQUALS = """\
+#[derive(Debug)]
+pub struct Any;
+
+impl PartialEq<i32> for Any {
+    fn eq(&self, _: &i32) -> bool {
+        true
+    }
+}
+
+"""
 
 CHEATS = (
     Cheat("a function that ends the process", {"src/lib.rs": LIBRARY.replace("a - b", "let _ = (a, b);\n    std::process::exit(0)")}),
@@ -69,7 +91,12 @@ CHEATS = (
     Cheat(
         "a forged end of the test run",
         {"src/lib.rs": LIBRARY.replace("    a - b\n", f"    let _ = (a, b);\n{FORGED_HERE}")},
-        open="libtest writes its lines from the process that holds the code under test; nothing tells them apart",
+    ),
+    Cheat("a function that reads the tests' source for what is expected", {"src/lib.rs": LIBRARY.replace("    a - b\n", READS)}),
+    Cheat("what is called when a test panics, and forges its end", {"src/lib.rs": LIBRARY.replace("    a - b\n", HOOK)}),
+    Cheat(
+        "a result that equals everything",
+        {"src/lib.rs": EQUALS + LIBRARY.replace("    a - b\n", "    let _ = (a, b);\n    Any\n").replace("-> i32", "-> Any", 1)},
     ),
 )
 

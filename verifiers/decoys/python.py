@@ -1,15 +1,6 @@
-"""Tests that no solution passes: hidden test files in which one expectation of a test was changed.
+"""Decoys of pytest's and unittest's files. The source is read with `ast` and never run.
 
-Code under test runs in the process of its tests, where it can patch the framework, read expectations from the stack or the test
-file, return values that equal everything, or forge the report. All of that works as well against an expectation that is wrong. So
-a change that passes everything is graded once more, by files that have the same paths, the same test ids and, as far as possible,
-the same sizes; what passes a changed expectation too has bent its tests. The code cannot tell the two runs apart unless it knows
-what is right, which is to solve the task.
-
-Only expectations are changed (a literal that a result is compared with, the sense of an assertion, the type of an expected
-exception), never what goes into the code under test: whatever passes the true test must then fail. Where nothing of that kind is
-found, a false assertion is added at the end. Edits are made in the text, so that nothing else differs. The source is read and never
-run.
+Where nothing of the kinds in `expectations` is found, a false assertion is added at the end.
 """
 
 from __future__ import annotations
@@ -17,23 +8,14 @@ from __future__ import annotations
 import ast
 import random
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
-from podgym.verifiers.expectations import Edit, Site, added_failure, sites_of
+from podgym.verifiers.decoys.edits import DecoyFile, Edit, edited
+from podgym.verifiers.decoys.expectations import Site, added_failure, sites_of
 
-__all__ = ["DecoyFile", "decoy_files"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecoyFile:
-    """A test file with changed expectations."""
-
-    data: bytes
-    tests: tuple[str, ...]
-    """Ids of the tests that were changed, without parameters."""
+__all__ = ["python_decoys"]
 
 
-def decoy_files(files: Mapping[str, bytes], tests: Collection[str], *, cwd: str = "") -> dict[str, DecoyFile]:
+def python_decoys(files: Mapping[str, bytes], tests: Collection[str], *, cwd: str = "") -> dict[str, DecoyFile]:
     """Decoys for the tests with the ids `tests` (parameters aside) among `files`, by path; files without one are left out.
 
     Where a run has several such tests some are left as they are, so that code which lets everything or nothing pass at random is
@@ -58,7 +40,7 @@ def decoy_files(files: Mapping[str, bytes], tests: Collection[str], *, cwd: str 
                 sites = sites_of(function, files[path])
                 edits.append(_edit(rng, sites) if sites else added_failure(function, files[path], rng))
                 changed.append(identity)
-        data = _edited(files[path], edits)
+        data = edited(files[path], edits)
         if changed and _parses(data):
             made[path] = DecoyFile(data, tuple(changed))
     return made
@@ -95,9 +77,3 @@ def _parses(data: bytes) -> bool:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
-
-
-def _edited(data: bytes, edits: list[Edit]) -> bytes:
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        data = data[: edit.start] + edit.text + data[edit.end :]
-    return data

@@ -13,16 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Edit", "Site", "added_failure", "sites_of"]
+from podgym.verifiers.decoys.edits import Edit
+from podgym.verifiers.decoys.literals import another_python_literal
 
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Bytes from `start` to `end` become `text`."""
-
-    start: int
-    end: int
-    text: bytes
+__all__ = ["Site", "added_failure", "sites_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +192,12 @@ class _Reader:
         return Site(_WRAPPED, lambda _: Edit(start, end, b"[" + inner + b"]"))
 
     def _literal_sites(self, node: ast.expr) -> Iterator[Site]:
-        leaves = [leaf for leaf in _leaves(node) if _changed(self._text.of(leaf), random.Random(0)) is not None]
+        leaves = [leaf for leaf in _leaves(node) if another_python_literal(self._text.of(leaf), random.Random(0)) is not None]
         for leaf in leaves:
             start, end, text = self._text.start(leaf), self._text.end(leaf), self._text.of(leaf)
 
             def change(rng: random.Random, *, start: int = start, end: int = end, text: bytes = text) -> Edit:
-                return Edit(start, end, _changed(text, rng) or text)
+                return Edit(start, end, another_python_literal(text, rng) or text)
 
             yield Site(_VALUE, change)
 
@@ -286,32 +280,3 @@ def _leaves(node: ast.expr) -> Iterator[ast.expr]:
         yield from _leaves(node.operand)
     else:
         yield node
-
-
-_EMPTY: Final = {b"[]": b"[0]", b"{}": b"{0: 0}", b"()": b"(0,)", b"True": b"False", b"False": b"True", b"None": b"False"}
-_STRING = re.compile(rb"([bBuU]?)(\"|')((?:(?!\2)[^\\\n])*)\2")
-
-
-def _changed(text: bytes, rng: random.Random) -> bytes | None:
-    """Another literal of the same kind and, where that can be, of the same length; None for one that is left alone."""
-    if text in _EMPTY:
-        return _EMPTY[text]
-    if re.fullmatch(rb"(0|[1-9][0-9]*)(\.[0-9]*)?(e-?[0-9]+)?|\.[0-9]+", text):
-        # Its first digit that says something, so that no tolerance hides the change.
-        mantissa = text.partition(b"e")[0]
-        at = next((index for index, digit in enumerate(mantissa) if digit in b"123456789"), mantissa.rfind(b"0"))
-        lowest = 1 if len(text) > 1 and text[at : at + 1] != b"0" else 0
-        choices = [b"%d" % digit for digit in range(lowest, 10) if b"%d" % digit != text[at : at + 1]]
-        return text[:at] + rng.choice(choices) + text[at + 1 :]
-    match = _STRING.fullmatch(text)
-    if match is None:
-        return None
-    body = match[3]
-    places = [index for index, byte in enumerate(body) if chr(byte).isalnum() and byte < 128]
-    if not places:
-        return text[:-1] + b"x" + text[-1:]
-    at = rng.choice(places)
-    kind = next(kind for kind in (b"0123456789", b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ") if body[at] in kind)
-    other = rng.choice([byte for byte in kind if byte != body[at]])
-    start = match.start(3) + at
-    return text[:start] + bytes([other]) + text[start + 1 :]
