@@ -12,7 +12,6 @@ import asyncio
 import fcntl
 import os
 import shlex
-import shutil
 import tarfile
 import tempfile
 import time
@@ -25,6 +24,7 @@ from typing import BinaryIO
 from podgym.sandbox.contract import Limits, SandboxSpec
 from podgym.sandbox.errors import ImageError
 from podgym.sandbox.images import Copy, ImageRecipe, Step
+from podgym.sandbox.local.drafts import draft_name, remove_drafts, remove_tree
 from podgym.sandbox.local.lookup import kept_directories, layer_name
 from podgym.sandbox.local.pythons import Interpreter, version_of
 from podgym.sandbox.local.sandbox import LocalSandbox
@@ -114,9 +114,9 @@ class LayerStore:
     async def _fill(
         self, name: str, below: Image, recipe: ImageRecipe, *, context: Path | None, copies: tuple[Copy, ...], steps: tuple[Step, ...]
     ) -> None:
-        draft = f"draft-{name}-{os.getpid()}"
+        draft = draft_name(name)
         folder = self._root / draft
-        _remove(folder)
+        await asyncio.to_thread(remove_drafts, self._root, name)
         folder.mkdir()
         status = self._root.stat()
         for index in range(len(below.kept)):
@@ -138,13 +138,13 @@ class LayerStore:
             finally:
                 await sandbox.close()
             for leftover in folder.glob("w*"):
-                await asyncio.to_thread(_remove, leftover)
+                await asyncio.to_thread(remove_tree, leftover)
             (folder / "done").write_text(recipe.model_dump_json())
-            _remove(self._root / name)
+            remove_tree(self._root / name)
             folder.rename(self._root / name)
         finally:
             if folder.exists():
-                await asyncio.to_thread(_remove, folder)
+                await asyncio.to_thread(remove_tree, folder)
 
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
@@ -220,16 +220,3 @@ async def _step(sandbox: LocalSandbox, number: int, step: Step) -> None:
         how = f"did not end within {step.timeout_s:g} s" if result.timed_out else f"failed with exit code {result.exit_code}"
         log = (result.stdout.text() + result.stderr.text())[-LOG_TAIL:].strip()
         raise ImageError(f"Step {number} of the recipe {how}: {step.run}\n{log}", remedy="Correct the step, or raise its timeout_s.")
-
-
-def _remove(folder: Path) -> None:
-    """Remove a tree, also directories that overlayfs leaves without permissions."""
-    if not folder.exists():
-        return
-    folder.chmod(0o700)
-    for path, folders, _ in os.walk(folder):
-        for name in folders:
-            below = Path(path, name)
-            if not below.is_symlink():
-                below.chmod(0o700)
-    shutil.rmtree(folder)

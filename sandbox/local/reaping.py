@@ -1,4 +1,4 @@
-"""Removes what a provider that was killed left behind: scratch directories, found by run and owner.
+"""Removes what a provider that was killed left behind: scratch directories, found by run and owner, and half-made image layers.
 
 Processes and mounts need no reaping: they end with their driver. A scratch directory is named
 `<run>.<owner pid>.<owner start time>.<random>`, so that a new process with an old number is not taken for the owner.
@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from podgym.sandbox.local.config import LocalConfig
+from podgym.sandbox.local.drafts import sweep_drafts
 from podgym.sandbox.local.inside.bases import sweep_bases
 from podgym.sandbox.owners import start_time
 
@@ -41,9 +42,10 @@ def clean_up(scratch: Path) -> None:
 
 
 def reap(run: str | None = None, *, config: LocalConfig | None = None) -> list[str]:
-    """Remove leftovers of dead drivers, of one run or of all; returns what was removed."""
-    scratch = (config or LocalConfig()).scratch
-    removed = []
+    """Remove leftovers of dead drivers, of one run or of all; returns what was removed. Image layers belong to no run."""
+    config = config or LocalConfig()
+    scratch = config.scratch
+    removed = [path for root in config.cache.glob("*") for path in sweep_drafts(root)] if run is None else []
     for entry in sorted(scratch.iterdir()) if scratch.is_dir() else ():
         if _is_dead(entry.name, run):
             shutil.rmtree(entry, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import os
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from podgym.sandbox import Copy, ImageError, ImageRecipe, SandboxSpec, Step
-from podgym.sandbox.local import LocalProvider, layers
+from podgym.sandbox.local import LocalConfig, LocalProvider, reap
+from podgym.sandbox.local.drafts import remove_tree
 from podgym.sandbox.local.pythons import find_pythons, version_of
 
 
@@ -104,6 +106,31 @@ async def test_an_image_is_made_once(local, context, tmp_path):
     sandboxes = await asyncio.gather(*(provider.create(spec(context, **recipe)) for provider in providers * 3))
     assert len({await output(sandbox, "cat built") for sandbox in sandboxes}) == 1
     assert not list((tmp_path / "cache").glob("*/draft*"))
+
+
+async def test_what_a_killed_build_left_is_removed(local, context, tmp_path):
+    """By the next build of the same layer, and by the next provider where nobody builds it."""
+    cache = tmp_path / "cache"
+    recipe = {"after": (Step(run="true"),)}
+    await local(cache=cache).create(spec(context, **recipe))
+    (done,) = cache.glob("*/*/done")
+    root, name = done.parent.parent, done.parent.name
+    drafts = [root / f"draft-{name}-1", root / "draft-0123456789abcdef-2", root / "draft-aaaaaaaaaaaaaaaa-3"]
+    for draft in drafts:
+        (draft / "0" / "closed").mkdir(parents=True)
+        (draft / "0" / "closed").chmod(0)
+    (root / "draft-of-something-else").mkdir()
+    with (root / "aaaaaaaaaaaaaaaa.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        removed = reap(config=LocalConfig(cache=cache, scratch=tmp_path / "scratch"))
+        assert {str(draft) for draft in drafts[:2]} <= set(removed)
+        assert [draft.exists() for draft in drafts] == [False, False, True]
+    later = local(cache=cache)
+    await later.create(SandboxSpec(image="host"))
+    drafts[0].mkdir()
+    done.unlink()
+    await later.create(spec(context, **recipe))
+    assert sorted(path.name for path in root.glob("draft-*")) == ["draft-of-something-else"]
 
 
 async def test_a_changed_context_is_another_image(local, context):
@@ -286,8 +313,8 @@ def test_leftovers_without_permissions_are_removed(tmp_path):
     (folder / "work").mkdir(parents=True)
     (folder / "link").symlink_to(tmp_path)
     (folder / "work").chmod(0)
-    layers._remove(folder)
-    layers._remove(folder)
+    remove_tree(folder)
+    remove_tree(folder)
     assert list(tmp_path.iterdir()) == []
 
 
