@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from podgym.sandbox import ImageError, IsolationError, Limits, QuotaError, SandboxSpec, TransportError
+from podgym.sandbox import ImageError, IsolationError, Limits, QuotaError, SandboxLost, SandboxSpec, TransportError
 from podgym.sandbox.local import LocalConfig, LocalProvider, isolation, spawning
 from podgym.sandbox.local.sandbox import LocalSandbox
 
@@ -248,14 +248,14 @@ async def test_inside_root_has_no_power(local):
     assert await output(sandbox, "hostname") == "sandbox\n"
 
 
-async def test_a_driver_that_is_root_is_an_unprivileged_user_in_its_sandboxes(local):
+async def test_a_driver_that_is_root_is_an_unprivileged_user_in_its_sandboxes(local, processes_with, soon):
     if not isolation.is_privileged(60639):
         pytest.skip("the driver is not root")
     sandbox = await local().create(SPEC)
-    await sandbox.run("sleep 7.25 > /dev/null 2>&1 &", timeout_s=5)
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (folder / "cmdline").exists() and b"7.25" in (folder / "cmdline").read_bytes():
-            assert folder.stat().st_uid == 60639
+    mark = "98765432125"
+    await sandbox.run(f"sleep {mark} > /dev/null 2>&1 &", timeout_s=5)
+    assert await soon(lambda: processes_with(mark) != [])
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in processes_with(mark)} == {60639}
 
 
 async def test_other_users(local):
@@ -414,12 +414,25 @@ class TestWithoutIsolation:
         await plain.close()
         assert processes_with(mark) == []
 
-    async def test_timeouts_and_lifetime(self, plain, local, processes_with):
-        assert (await plain.run("sleep 60", timeout_s=0.2)).timed_out
-        provider = local(isolation="off")
-        await provider.create(SPEC)
-        sandbox = await provider.create(SandboxSpec(image="host", lifetime_s=0.3))
+    async def test_a_time_limit(self, plain):
+        result = await plain.run("sleep 60", timeout_s=0.2)
+        assert result.timed_out and result.duration_s < 30
+
+    async def test_the_lifetime_ends_everything(self, local, processes_with, soon):
+        sandbox = await local(isolation="off").create(SandboxSpec(image="host", lifetime_s=2.0))
         mark = "98765432124"
-        await sandbox.run(f"sleep {mark} > /dev/null 2>&1 &", timeout_s=5)
+        await sandbox.run(f"setsid sleep {mark} > /dev/null 2>&1 &", timeout_s=5)
+        assert await soon(lambda: processes_with(mark) != [])
+        with pytest.raises(SandboxLost) as caught:
+            await sandbox.run("sleep 60", timeout_s=60)
+        assert caught.value.reason == "evicted"
+        assert await soon(lambda: processes_with(mark) == [])
+
+    async def test_closing_the_provider_kills_every_descendant(self, local, processes_with, soon):
+        provider = local(isolation="off")
+        sandbox = await provider.create(SPEC)
+        mark = "98765432126"
+        await sandbox.run(f"setsid sleep {mark} > /dev/null 2>&1 &", timeout_s=5)
+        assert await soon(lambda: processes_with(mark) != [])
         await provider.close()
         assert processes_with(mark) == []
