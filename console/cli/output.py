@@ -1,4 +1,7 @@
-"""What commands print: data on stdout, everything said to people on stderr."""
+"""What commands print: data on stdout, everything said to people on stderr.
+
+Names of files may be no UTF-8; Python then holds their bytes as lone surrogates, which no output takes. They are written as escapes.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,16 @@ def say(message: str) -> None:
 
 def print_text(text: str) -> None:
     """Plain text on stdout, as it is."""
-    sys.stdout.write(text if text.endswith("\n") or not text else f"{text}\n")
+    sys.stdout.write(_writable(text if text.endswith("\n") or not text else f"{text}\n"))
     sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2)
+    if _writable(text) != text:
+        text = json.dumps(value, default=_plain, indent=2)
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
@@ -52,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
+        table.add_row(*("" if cell is None else escape(_writable(str(cell))) for cell in row))
     if table.row_count:
         _print(table)
     else:
@@ -66,7 +72,7 @@ def print_facts(facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value not in (None, "", (), {}, []):
-            table.add_row(escape(name), escape(str(value)))
+            table.add_row(escape(_writable(name)), escape(_writable(str(value))))
     _print(table)
 
 
@@ -97,6 +103,12 @@ def shown_path(path: Path) -> str:
     here = Path.cwd()
     absolute = path.absolute()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
+
+
+def _writable(text: str) -> str:
+    """What stdout can encode, with escapes in place of the rest."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _plain(value: object) -> object:

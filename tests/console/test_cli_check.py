@@ -148,6 +148,19 @@ def test_no_certificate_of_a_task_that_leaks(cli: Any, task: Path, tmp_path: Pat
     assert not (tmp_path / "proof.json").exists()
 
 
+def test_names_that_are_no_text_are_written_as_escapes(cli: Any, task: Path) -> None:
+    with tarfile.open(task / "environment/repo.tar", "a") as tar:
+        member = tarfile.TarInfo("fix\udcff-é.patch")
+        member.size = 2
+        tar.addfile(member, io.BytesIO(b"x\n"))
+    sign(task)
+    found = cli("env", "check", task, "--json")
+    assert found.code == 1
+    assert any(finding["place"].endswith("/fix\udcff-é.patch") for finding in found.json["findings"])
+    found.out.encode()
+    assert "fix\\udcff-é.patch" in cli("env", "check", task).out
+
+
 def test_rules_are_listed(cli: Any) -> None:
     listed = cli("env", "check", "--rules", "--json").json
     assert listed == dict(RULES) and len(listed) >= 15

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from podgym.console.cli import main, run
-from podgym.console.cli.output import ago, print_facts, print_json, print_table
+from podgym.console.cli.output import ago, print_facts, print_json, print_table, print_text
 from podgym.traces.store import RunStore
 
 START = "import sys; from podgym.console.cli import run; sys.exit(run(sys.argv[1:]))"
@@ -298,9 +298,13 @@ def test_pieces_of_output(capsys: pytest.CaptureFixture[str]):
     print_table(("a", "[b]"), [(1, "[red]x[/]"), (None, "longer")])
     print_facts({"one": 1, "none": None, "[two]": "[/]"})
     print_json({"path": Path("x"), "set": {1}})
+    print_table(("name",), [("x\udcff",)])
+    print_facts({"y\udcff": "z\udcff"})
+    print_text("w\udcff")
     said = capsys.readouterr().out
     assert "[red]x[/]" in said
     assert "none" not in said
+    assert all(f"{letter}\\udcff" in said for letter in "xyzw")
     assert all(line == line.rstrip() for line in said.splitlines())
     with pytest.raises(TypeError, match="object is not JSON"):
         print_json(object())
