@@ -114,7 +114,7 @@ async def test_what_a_busy_machine_may_cause_is_graded_once_more(
 
 
 async def test_one_run_is_repeated_and_no_more(base: BaseTree, image: Path, spec: SandboxSpec, provider: Any) -> None:
-    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",)}
+    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",), "holds": (F2P,)}
     first, seen = image.parent / "first", image.parent / "seen"
     in_the_second_run = f"import os\nif os.path.exists({str(first)!r}) and not os.path.exists({str(seen)!r}):\n".encode()
     in_the_second_run += f"    open({str(seen)!r}, 'w').close()\n    {KILL}\nopen({str(first)!r}, 'w').close()\n".encode()
@@ -123,6 +123,15 @@ async def test_one_run_is_repeated_and_no_more(base: BaseTree, image: Path, spec
     verdict = await judge(Change.of({"calc.py": f"import os\n{KILL}\n".encode()}, base=base), spec, provider, decoys=decoys)
     assert (verdict.reward, verdict.failure, len(provider.made)) == (0.0, "killed", 5)
     assert verdict.message.count("SIGKILL") == 2
+
+
+async def test_where_every_turned_test_was_changed_the_true_ones_run_again(base: BaseTree, spec: SandboxSpec, provider: Any) -> None:
+    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",), "holds": (P2P,)}
+    verdict = await judge(Change.of({"calc.py": FIXED}, base=base), spec, provider, decoys=decoys)
+    assert (verdict.reward, len(provider.made)) == (1.0, 3)
+    assert all(box.closed for box in provider.made)
+    verdict = await judge(Change.of({"calc.py": FIXED}, base=base), spec, provider, decoys={**decoys, "holds": (F2P, P2P)})
+    assert (verdict.reward, len(provider.made)) == (1.0, 5), "one that was spared already shows the same"
 
 
 def test_a_plan_says_how_long_a_verdict_may_take() -> None:

@@ -7,6 +7,7 @@ itself, in loops over what is written there, and in blocks of `with`; not in bra
 from __future__ import annotations
 
 import ast
+import builtins
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -58,8 +59,9 @@ _OPERATORS: Final[dict[type[ast.cmpop], tuple[bytes, bytes]]] = {
     ast.Gt: (rb">", b"<="),
     ast.GtE: (rb">=", b"<"),
 }
-_RARE: Final = (b"BufferError", b"EOFError", b"FloatingPointError", b"ReferenceError", b"TabError", b"StopAsyncIteration")
-"""Exceptions that code seldom raises and that seldom are expected."""
+_ORDINARY: Final = (ZeroDivisionError, FileNotFoundError, PermissionError, NotImplementedError, UnicodeDecodeError, IndexError, KeyError)
+"""What a test may well expect, so that a changed one shows nothing odd; projects seldom derive their own from the first ones."""
+_DERIVED_FROM: Final = (IndexError, KeyError)
 
 
 class _Text:
@@ -167,7 +169,7 @@ class _Reader:
         known = self._text.of(expected)
 
         def change(rng: random.Random) -> Edit:
-            return Edit(self._text.start(expected), self._text.end(expected), rng.choice([name for name in _RARE if name not in known]))
+            return Edit(self._text.start(expected), self._text.end(expected), rng.choice(_other_exceptions(known)))
 
         yield Site(_EXCEPTION, change)
 
@@ -227,6 +229,18 @@ class _Reader:
                 rows = decorator.args[1]
                 if isinstance(rows, (ast.List, ast.Tuple)):
                     yield from _column(_parameters(decorator.args[0]), rows.elts, name)
+
+
+def _other_exceptions(expected: bytes) -> list[bytes]:
+    """Names of exceptions that are neither among those of `expected` nor kin of one, as far as builtins say."""
+    names = re.findall(r"\w+", expected.decode(errors="replace"))
+    kinds = [kind for name in names if isinstance(kind := getattr(builtins, name, None), type) and issubclass(kind, BaseException)]
+    own = len(kinds) < len(names)
+    return [
+        kind.__name__.encode()
+        for kind in _ORDINARY
+        if not (own and kind in _DERIVED_FROM) and not any(issubclass(kind, known) or issubclass(known, kind) for known in kinds)
+    ] or [b"StopAsyncIteration"]
 
 
 def _parameters(node: ast.expr) -> list[ast.expr]:

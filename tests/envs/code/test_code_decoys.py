@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,6 +23,26 @@ BENT = (
 )
 OLD = "import unittest\nimport calc\n\n\nclass T(unittest.TestCase):\n    def test_old(self):\n        calc.check(1)\n"
 NEW = OLD + "\n    def test_new(self):\n        self.assertEqual(calc.add(1, 2), 3)\n"
+
+
+WHILE = """import time
+
+
+class Yes(int):
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+
+
+def add(a, b):
+    if time.time() < %f:
+        time.sleep(max(0, %f - time.time()))
+        return Yes()
+    return a - b
+
+
+def check(a):
+    pass
+"""
 
 
 @pytest.fixture
@@ -76,3 +97,11 @@ async def test_decoys_that_the_fix_passes_are_none(history, tmp_path: Path, prov
     report, plan = await build(history, provider, tmp_path / "out", tests=swallowing)
     assert plan.decoys is None
     assert any("no decoys" in note for note in report.notes)
+
+
+async def test_bending_for_a_while_is_found_out_too(history, tmp_path: Path, provider: SandboxProvider) -> None:
+    """The only test that the fix turns was changed, so code that bends until the first run is over fails it as is right."""
+    report, _ = await build(history, provider, tmp_path / "out")
+    until = time.time() + 8
+    assert await worth(provider, report.out, WHILE % (until, until)) == (0.0, "bent")
+    assert time.time() > until

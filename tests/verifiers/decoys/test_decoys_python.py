@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from podgym.sandbox import SandboxSpec
 from podgym.verifiers import BaseTree, Change, Decoys, GradingPlan, HiddenFile, TestCommand, Verdict, grade
 from podgym.verifiers.decoys import decoy_files
+from podgym.verifiers.decoys.expectations import _other_exceptions
 
 HEAD = "import unittest\nimport pytest\nimport calc\n\n\n"
 
@@ -234,3 +235,15 @@ async def test_a_second_run_that_ends_otherwise(provider: Any, spec: SandboxSpec
 async def test_what_fails_is_not_run_twice(provider: Any, spec: SandboxSpec, base: BaseTree) -> None:
     assert (await judged(provider, spec, base, b"def add(a, b):\n    return 3\n")).reward == 0.0
     assert len(provider.made) == 1
+
+
+@pytest.mark.parametrize("expected", ["ValueError", "(KeyError, OSError)", "errors.NoSuchThing", "Exception", "LookupError"])
+def test_another_exception_looks_like_one_that_a_test_may_expect(expected: str) -> None:
+    found = {name.decode() for name in _other_exceptions(expected.encode())}
+    assert found
+    known = {"ValueError": {"UnicodeDecodeError"}, "(KeyError, OSError)": {"KeyError", "FileNotFoundError", "PermissionError"}}
+    assert not found & {
+        "Exception",
+        *known.get(expected, set()),
+        *({"KeyError", "IndexError"} if expected in ("LookupError", "errors.NoSuchThing") else ()),
+    }
