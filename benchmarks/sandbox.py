@@ -2,14 +2,26 @@
 
     python benchmarks/sandbox.py [--json] [--sandboxes 64] [--rounds 20]
 
-Every round asks all places for `true` at once and waits for all answers. A command's latency counts from the start of
-its round, so that waiting for a runtime that handles one command at a time is counted as the waiting that it is. One
-warm-up round is not counted; the four ways take turns, round by round, so that a busy machine slows all of them.
+Every way of running commands is measured twice.
+
+In rounds (`commands_per_s`, `p50_ms`, `p99_ms`): every round asks all places for `true` at once and waits for all answers.
+A command's latency counts from the start of its round, so that waiting for a runtime that handles one command at a time is
+counted as the waiting that it is. One warm-up round is not counted; the ways take turns, round by round, so that a busy
+machine slows all of them.
+
+Freely (`free_per_s`, `free_p50_ms`, `free_p99_ms`): each place runs one command after another and waits for no other place,
+as rollouts do. A command's latency counts from when it was asked for. A way that blocks the event loop answers each command
+soon and asks for the next one late, so that here its commands per second say what its latencies do not.
 
 * `podgym`: `LocalProvider` with isolation required; one sandbox each.
 * `subprocess`: `subprocess.run(["sh", "-c", "true"])` on one thread each. No isolation, no time limit kills children.
-* `swerex_execute`: SWE-ReX's `LocalRuntime.execute(Command(command="true", shell=True))`, one runtime each. No isolation.
+* `swerex_execute`: SWE-ReX's `LocalRuntime.execute(Command(command="true", shell=True))`, one runtime each, all in one event
+  loop. `execute` blocks the loop that it runs in, so this runs one command at a time. No isolation.
+* `swerex_threads`: the same, each runtime in an event loop of its own on a thread of its own: as parallel as SWE-ReX can be
+  within one process. No isolation.
 * `swerex_session`: SWE-ReX's bash session, as SWE-agent drives it: `run_in_session(BashAction(command="true"))`. No isolation.
+
+`no_slower_than_swerex` compares the medians of rounds with the fastest of SWE-ReX's three.
 
 CPU is what this process and its ended children used; a sandbox's processes are counted when the provider has closed.
 """
@@ -62,6 +74,22 @@ async def round_of(commands: list[Command], into: Samples | None) -> None:
     if into is not None:
         into.latencies_s += ends
         into.elapsed_s += time.perf_counter() - started
+
+
+async def freely(commands: list[Command], rounds: int) -> dict[str, float]:
+    """Every place on its own; figures under names that begin with `free_`."""
+    samples = Samples()
+
+    async def one(command: Command) -> None:
+        for _ in range(rounds):
+            asked = time.perf_counter()
+            await command()
+            samples.latencies_s.append(time.perf_counter() - asked)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one(command) for command in commands))
+    samples.elapsed_s = time.perf_counter() - started
+    return {f"free_{key}": value for key, value in samples.summary().items()}
 
 
 def cpu_s() -> float:
@@ -118,6 +146,31 @@ async def open_swerex_execute(count: int) -> tuple[list[Command], Callable[[], A
     return [lambda runtime=runtime: runtime.execute(request) for runtime in runtimes], close, {}
 
 
+async def open_swerex_threads(count: int) -> tuple[list[Command], Callable[[], Awaitable[None]], dict[str, Any]]:
+    from swerex.runtime.abstract import Command as RexCommand
+    from swerex.runtime.local import LocalRuntime
+
+    request = RexCommand(command="true", shell=True, timeout=60)
+    here = asyncio.get_running_loop()
+    threads = [ThreadPoolExecutor(1) for _ in range(count)]
+
+    def opened() -> tuple[asyncio.AbstractEventLoop, LocalRuntime]:
+        return asyncio.new_event_loop(), LocalRuntime()
+
+    places = [(thread, *thread.submit(opened).result()) for thread in threads]
+
+    def run(loop: asyncio.AbstractEventLoop, runtime: LocalRuntime) -> None:
+        loop.run_until_complete(runtime.execute(request))
+
+    async def close() -> None:
+        for thread, loop, runtime in places:
+            await here.run_in_executor(thread, lambda loop=loop, runtime=runtime: loop.run_until_complete(runtime.close()))
+            await here.run_in_executor(thread, loop.close)
+            thread.shutdown()
+
+    return [lambda place=place: here.run_in_executor(place[0], run, *place[1:]) for place in places], close, {}
+
+
 async def open_swerex_session(count: int) -> tuple[list[Command], Callable[[], Awaitable[None]], dict[str, Any]]:
     from swerex.runtime.abstract import BashAction, CreateBashSessionRequest
     from swerex.runtime.local import LocalRuntime
@@ -142,6 +195,7 @@ async def measure(count: int, rounds: int, session_rounds: int, scratch: str) ->
         "podgym": await open_podgym(count, scratch),
         "subprocess": await open_subprocess(count),
         "swerex_execute": await open_swerex_execute(count),
+        "swerex_threads": await open_swerex_threads(count),
     }
     if session_rounds:
         opened["swerex_session"] = await open_swerex_session(count)
@@ -151,11 +205,13 @@ async def measure(count: int, rounds: int, session_rounds: int, scratch: str) ->
             if name != "swerex_session" or number <= session_rounds:
                 await round_of(commands, samples[name] if number else None)
     figures = {}
-    for name, (_, close, facts) in opened.items():
+    for name, (commands, close, facts) in opened.items():
+        free = await freely(commands, session_rounds if name == "swerex_session" else rounds)
         await close()
         figures[name] = {
             **facts,
             **{("commands_per_s" if key == "per_s" else key): value for key, value in samples[name].summary().items()},
+            **free,
         }
     return figures
 
@@ -199,22 +255,22 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         figures = asyncio.run(measure(options.sandboxes, options.rounds, min(options.session_rounds, options.rounds), scratch))
         figures["podgym"] |= asyncio.run(cpu_figures(options.sandboxes, options.rounds, scratch))
-    ours, theirs = figures["podgym"]["p50_ms"], figures["swerex_execute"]["p50_ms"]
+    ours, theirs = figures["podgym"]["p50_ms"], min(figures[name]["p50_ms"] for name in figures if name.startswith("swerex"))
     report = {
         "sandboxes": options.sandboxes,
         "rounds": options.rounds,
         "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
         "load_1m": round(os.getloadavg()[0], 2),
         **figures,
-        "p50_ratio_to_swerex_execute": round(ours / theirs, 3),
-        "no_slower_than_swerex": ours <= min(theirs, figures.get("swerex_session", figures["swerex_execute"])["p50_ms"]),
+        "p50_ratio_to_fastest_swerex": round(ours / theirs, 3),
+        "no_slower_than_swerex": ours <= theirs,
     }
     if options.json:
         print(json.dumps(report, indent=2))
     else:
         for name in figures:
             print(f"{name:16}", "  ".join(f"{key} {value}" for key, value in figures[name].items()))
-        print(f"p50 is {report['p50_ratio_to_swerex_execute']} of SWE-ReX's")
+        print(f"p50 is {report['p50_ratio_to_fastest_swerex']} of the fastest of SWE-ReX's")
     return 0 if report["no_slower_than_swerex"] else 1
 
 
