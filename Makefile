@@ -39,11 +39,12 @@ install: $(VENV)/.train
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# uv where it is installed, plain venv and pip elsewhere.
+# uv where it is installed, plain venv and pip elsewhere. What a failure leaves is removed, or make would take it for the real thing.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "podgym needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..."; exit 1; }
-	@if command -v uv >/dev/null; then uv venv --quiet --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+	@{ if command -v uv >/dev/null; then uv venv --quiet --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi; } \
+	  || { rm -rf $(VENV); echo "No virtual environment can be made. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.train: EXTRAS := train
 $(VENV)/.train: pyproject.toml setup.py | $(VENV)/bin/python
