@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,24 +22,36 @@ from podgym.verifiers.decoys.survey import FoundTest, Survey, survey
 __all__ = ["main", "read_sources"]
 
 _MEMORY_BYTES: Final = 1536 << 20
-_TIME_S: Final = 120.0
+_TIME_S: Final = 240.0
+_FILE_S: Final = 30.0
 _COMMAND: Final = (sys.executable, "-m", "podgym.verifiers.decoys")
 
 
 def read_sources(files: Mapping[str, bytes], salt: bytes = b"") -> dict[str, Survey]:
-    """By path; what cannot be read is left out."""
-    if not files:
-        return {}
+    """By path; what cannot be read is left out, and so is what is not read within some minutes."""
+    ends = time.monotonic() + _TIME_S
+    found: dict[str, Survey] = {}
+    waiting = [list(files)] if files else []
+    while waiting and (left_s := ends - time.monotonic()) > 0:
+        paths = waiting.pop()
+        answer = _ask({path: files[path] for path in paths}, salt, min(left_s, _TIME_S / 2 if len(paths) > 1 else _FILE_S))
+        if answer is not None:
+            found |= {path: _survey(one) for path, one in zip(paths, answer, strict=True) if one is not None}
+        elif len(paths) > 1:
+            # It is one of them: both halves, by themselves.
+            waiting += [paths[len(paths) // 2 :], paths[: len(paths) // 2]]
+    return {path: found[path] for path in files if path in found}
+
+
+def _ask(files: Mapping[str, bytes], salt: bytes, timeout_s: float) -> list[list[object] | None] | None:
+    """What the process says of each file; None where it ended or took too long."""
     request = {"salt": salt.hex(), "files": [[_text(path.encode("utf-8", "surrogateescape")), _text(data)] for path, data in files.items()]}
     try:
-        done = subprocess.run(_COMMAND, input=orjson.dumps(request), capture_output=True, timeout=_TIME_S, check=False)
-        answer = orjson.loads(done.stdout) if done.returncode == 0 else None
+        done = subprocess.run(_COMMAND, input=orjson.dumps(request), capture_output=True, timeout=timeout_s, check=False)
+        answer: list[list[object] | None] | None = orjson.loads(done.stdout) if done.returncode == 0 else None
     except (subprocess.TimeoutExpired, orjson.JSONDecodeError):
-        answer = None
-    if answer is None:
-        # One of them; each by itself.
-        return {path: made for path, data in files.items() for made in read_sources({path: data}, salt).values()} if len(files) > 1 else {}
-    return {path: _survey(one) for path, one in zip(files, answer, strict=True) if one is not None}
+        return None
+    return answer
 
 
 def main() -> None:

@@ -37,7 +37,6 @@ _VERBS: Final = frozenset({"assert", "asserts", "expect", "require", "check", "v
 _SURE: Final = frozenset({"assert", "asserts", "assertion", "expect", "require", "equal", "equals", "eq"})
 _PLAIN: Final = frozenset({"true", "truthy", "that", "boost", "test", "ck", "g", "msg", "message", "ok", "unit", "mu", "unless", "fail"})
 _FALSE: Final = frozenset({"false", "falsy", "if"})
-_COMPARERS: Final = frozenset({"equal", "equals", "deep", "is", "compare"})
 _CHECKERS: Final = frozenset({"Equals", "DeepEquals", "CmpEquals", "HasLen"})
 _MATCHERS: Final = frozenset(
     {

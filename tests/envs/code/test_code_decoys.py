@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from podgym.envs.code import BuildOptions, CodeEnvironment, build_task
+from podgym.envs.code.decoying import make_decoys
+from podgym.envs.code.validate import Overlay
 from podgym.envs.harbor import TaskFiles, read_task
-from podgym.sandbox import SandboxProvider
+from podgym.sandbox import ImageRecipe, SandboxProvider, SandboxSpec
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.traces import Trace
-from podgym.verifiers import GradingPlan
+from podgym.verifiers import GradingPlan, ReportSource, TestCommand
+from podgym.verifiers.archive import Write
 
 BASE = "def add(a, b):\n    return a - b\n\n\ndef check(a):\n    pass\n"
 FIXED = BASE.replace("a - b", "a + b")
@@ -105,3 +109,34 @@ async def test_bending_for_a_while_is_found_out_too(history, tmp_path: Path, pro
     until = time.time() + 8
     assert await worth(provider, report.out, WHILE % (until, until)) == (0.0, "bent")
     assert time.time() > until
+
+
+EACH = """\
+failed=0
+echo 1..2
+for name in add twice; do
+  cc -o $name tests/test_$name.c calc.c
+  if ./$name; then echo "ok - test_$name"; else echo "not ok - test_$name"; failed=1; fi
+done
+exit $failed
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+async def test_programs_of_other_languages_have_decoys_too(provider: SandboxProvider) -> None:
+    program = "int add(int, int);\nint twice(int);\n\nint main(void) { return %s == %s ? 0 : 1; }\n"
+    tests = {"tests/test_add.c": program % ("add(1, 2)", 3), "tests/test_twice.c": program % ("twice(4)", 8)}
+    made = await make_decoys(
+        provider,
+        SandboxSpec(image="decoys/c", recipe=ImageRecipe(base="host", workdir="/testbed"), workdir="/testbed", network="none"),
+        TestCommand(framework="program", script=EACH, report=ReportSource(format="tap"), timeout_s=60),
+        tests=Overlay(tuple(Write(path, text.encode()) for path, text in tests.items())),
+        fix=Overlay((Write("calc.c", b"int add(int a, int b) { return a + b; }\nint twice(int a) { return 2 * a; }\n"),)),
+        fail_to_pass=("test_add",),
+        pass_to_pass=("test_twice",),
+    )
+    assert made.plan is not None, made.note
+    assert (made.plan.fails, made.plan.holds) == (("test_add",), ("test_twice",))
+    (file,) = made.plan.files
+    assert (file.path, file.source) == ("tests/test_add.c", "tests/decoys/tests/test_add.c")
+    assert b"add(1, 2) == 3" not in made.files["tests/test_add.c"]

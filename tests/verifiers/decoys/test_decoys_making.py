@@ -125,8 +125,9 @@ def test_hostile_text_is_bounded(name: str) -> None:
 
 @pytest.mark.parametrize("data", [b"a<b<" * 15_000, b"a=>" * 20_000])
 def test_text_that_crashes_a_parser_costs_that_file_alone(data: bytes) -> None:
-    found = read_sources({"a/Bad.java": data, "a_test.go": go_tests(1)})
-    assert "a_test.go" in found and len(found["a_test.go"].tests) == 1
+    good = {f"{name}_test.go": go_tests(1) for name in "abc"}
+    found = read_sources({**good, "a/Bad.java": data})
+    assert found == read_sources(good) and all(len(one.tests) == 1 for one in found.values())
 
 
 def test_no_file_asks_no_process(monkeypatch: Any) -> None:
