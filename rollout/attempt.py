@@ -5,9 +5,9 @@ Token in, token out: what the policy sampled is appended as it is, and an observ
 How it may end:
 
 * the agent's doing (finish, a limit, calls that cannot be read): the sandbox is judged as it is;
-* the infrastructure's (`SandboxError`, `PolicyUnavailable`, `RoutesError` for routes that cannot be true): the trace gets `Retried`
-  and `AttemptLost` is raised, so that the driver starts the rollout anew; on the last attempt it gets an unscored verdict and
-  `Masked`, and is returned;
+* the infrastructure's (`SandboxError`, `PolicyUnavailable`, `RoutesError` for routes that cannot be true, `PlanError` and `TaskError` for
+  a task that cannot be judged as it is): the trace gets `Retried` and `AttemptLost` is raised, so that the driver starts the rollout
+  anew; on the last attempt it gets an unscored verdict and `Masked`, and is returned;
 * cancellation: `Masked`, then the cancellation goes on;
 * anything else is a defect of podgym or of the environment type, and is raised as it is.
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from podgym.envs import Environment, Task
+from podgym.envs.harbor import TaskError
 from podgym.errors import PodgymError
 from podgym.policy import Policy, PolicyUnavailable, RoutesError
 from podgym.rollout.dialects.contract import Dialect
@@ -33,7 +34,7 @@ from podgym.rollout.watching import task_facts
 from podgym.sandbox import ImageError, IsolationError, QuotaError, SandboxError, SandboxLost, SandboxProvider
 from podgym.traces import Trace
 from podgym.traces.events import Claimed, Closed, Created, Masked, Retried, Verified
-from podgym.verifiers import UnscoredReason, Verdict
+from podgym.verifiers import PlanError, UnscoredReason, Verdict
 from podgym.verifiers.monitor import Watch
 
 __all__ = ["HACK", "AttemptLost", "AttemptResult", "Hacks", "run_attempt"]
@@ -113,7 +114,7 @@ async def run_attempt(
     except asyncio.CancelledError:
         attempt.end("cancelled", masked="cancelled")
         raise
-    except (SandboxError, PolicyUnavailable, RoutesError) as error:
+    except _INFRASTRUCTURE as error:
         reason = _reason(error)
         if not last:
             trace.append(Retried(at_s=time.time(), error=type(error).__name__, message=str(error)))
@@ -214,13 +215,16 @@ class _Attempt:
         )
 
 
-_REASONS: tuple[tuple[type[SandboxError], UnscoredReason], ...] = (
+_INFRASTRUCTURE = (SandboxError, PolicyUnavailable, RoutesError, PlanError, TaskError)
+_REASONS: tuple[tuple[type[PodgymError], UnscoredReason], ...] = (
     (SandboxLost, "sandbox_lost"),
     (ImageError, "image"),
     (IsolationError, "isolation"),
     (QuotaError, "quota"),
+    (PlanError, "grader"),
+    (TaskError, "grader"),
 )
 
 
-def _reason(error: SandboxError | PolicyUnavailable | RoutesError) -> UnscoredReason:
+def _reason(error: PodgymError) -> UnscoredReason:
     return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "transport")

@@ -148,7 +148,7 @@ def _run(
     interrupts.arm()
     state.detail(ray_folder=str(cluster.folder or ""), provider=job.sandbox.provider)
     index = stack.enter_context(Index(run.index_url))
-    writer = stack.enter_context(_index_writer(index, run.id))
+    writer = stack.enter_context(_index_writer(index, run))
     writer.run(name=job.run.name, status="running", environment=job.environment.type, started_s=state.value.started_s)
     if progress is not None:
         asyncio.run(reap(job, run.id))
@@ -174,9 +174,9 @@ def _run(
 
 
 @contextlib.contextmanager
-def _index_writer(index: Index, run_id: str) -> Iterator[IndexWriter]:
+def _index_writer(index: Index, run: RunDir) -> Iterator[IndexWriter]:
     """Closed at the end of the block; what makes the run fail is not hidden by an index that fails for the same reason."""
-    writer = IndexWriter(index, run_id)
+    writer = IndexWriter(index, run.id, folder=run)
     try:
         yield writer
     except BaseException:

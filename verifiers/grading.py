@@ -38,6 +38,8 @@ T = TypeVar("T")
 Files = Callable[[str], bytes]
 """Content by reference, as `HiddenFile.source` names it; raises `OSError` or `KeyError` for what is not there."""
 
+_UNSTEADY: Final = "tests that the fix does not turn pass by chance."
+"""A busy machine may be to blame where these have to do with time."""
 _CLOSE_S: Final = 60.0
 _AROUND_S: Final = 180.0
 """For taking the change, and making and closing sandboxes."""
@@ -148,7 +150,7 @@ async def grade(change: Change, plan: GradingPlan, *, spec: SandboxSpec, provide
     solved = problem is None and all(outcomes.get(identity) == "passed" for identity in plan.required)
     if solved and plan.decoys is not None:
         problem = await _bent(plan, plan.decoys, spec=spec, provider=provider, files=files, accepted=accepted)
-        if problem is not None and problem[0] in OF_THE_MOMENT and first is None:
+        if problem is not None and first is None and (problem[0] in OF_THE_MOMENT or problem[1].endswith(_UNSTEADY)):
             first = problem
             problem = await _bent(plan, plan.decoys, spec=spec, provider=provider, files=files, accepted=accepted)
     verdict = _judge(plan, outcomes, problem, change=change, dropped=accepted.dropped, started_s=started)
@@ -209,14 +211,16 @@ async def _bent(
     for index, (_, problem) in sorted(ended.items()):
         if problem is not None:
             return problem[0], f"In a second run{', with other expectations' if index == 0 else ''}: {problem[1]}"
-    if len(plans) > 1 and (lost := [identity for identity in plan.required if ended[1][0].get(identity) != "passed"]):
-        return "bent", f"{len(lost)} tests that passed did not pass in a second run, such as {lost[0]}: they pass by chance."
     outcomes = ended[0][0]
+    lost = [identity for identity in plan.required if len(plans) > 1 and ended[1][0].get(identity) != "passed"]
     if passed := [identity for identity in decoys.fails if outcomes.get(identity) == "passed"]:
         said = f"{len(passed)} of {len(decoys.fails)} tests that no solution passes did pass, such as {passed[0]}"
         return "bent", f"{said}: the change bends its tests."
-    if lost := [identity for identity in decoys.holds if outcomes.get(identity) != "passed"]:
-        return "bent", f"{len(lost)} tests that passed did not pass in a second run, such as {lost[0]}: they pass by chance."
+    lost += [identity for identity in decoys.holds if outcomes.get(identity) != "passed"]
+    if turned := [identity for identity in lost if identity in plan.fail_to_pass]:
+        return "bent", f"{len(turned)} tests that passed did not pass in a second run, such as {turned[0]}: they pass by chance."
+    if lost:
+        return "bent", f"{len(lost)} tests that passed did not pass in a second run, such as {lost[0]}: {_UNSTEADY}"
     return None
 
 

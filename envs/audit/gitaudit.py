@@ -16,6 +16,7 @@ from podgym.envs.audit.gitjudge import judge
 from podgym.envs.audit.image import Image, ImageLayer
 from podgym.envs.audit.layers import LayerError
 from podgym.envs.audit.project import ProjectNames, project_names
+from podgym.envs.audit.released import Releases, releases
 from podgym.envs.audit.repositories import GitDirectories, GitDirectory, Roots
 from podgym.envs.audit.rules import GIT_RULES, GONE, Tally
 from podgym.envs.audit.scanning import WorkTree
@@ -38,6 +39,7 @@ class Project:
     base: str = ""
     tree: WorkTree = field(default_factory=WorkTree)
     names: ProjectNames = field(default_factory=ProjectNames)
+    releases: Releases = field(default_factory=Releases)
     closure: IdSet | None = None
     future: set[str] = field(default_factory=set)
     """Commits that are somewhere in the image's repository of the project and that base does not reach."""
@@ -140,6 +142,7 @@ class GitAudit:
         project.tree = WorkTree(directory.path.removesuffix(".git").rstrip("/"), files)
         git = Git(directory.folder, work_tree=directory.work_tree)
         project.names = _names(git, files)
+        project.releases = releases(git, project.base) if project.base else Releases()
         project.closure = closure(directory, project.base, self._shallow(directory, ""))
 
     def _judge(self, layers: list[ImageLayer]) -> None:

@@ -193,6 +193,8 @@ class _ImageAudit:
         # A wheel of the same version is either from an index, and then a release, or was built here, and then says so.
         if newer is False and not (package.ecosystem == "python" and package.version == own):
             return
+        if project.releases.hold(package.name, package.version):
+            return
         version = f"version {package.version}" if package.version else "a version that nobody can tell"
         tree = f"the work tree has {own}" if own else "the work tree's own version is not written down"
         self._tally.add(

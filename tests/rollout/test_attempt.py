@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from podgym.envs.harbor import TaskError
 from podgym.policy import PolicyError, PolicyUnavailable, Sample, VersionSpan
 from podgym.policy.tokenizer import ByteTokenizer
 from podgym.rollout.attempt import AttemptLost, run_attempt
@@ -20,7 +22,7 @@ from podgym.traces import Trace
 from podgym.traces.errors import TraceStoreError
 from podgym.traces.events import Claimed, Closed, Created, Masked, Prompt, Retried, Sampled, ToolCalled, ToolReturned, Verified
 from podgym.traces.trajectory import trajectories
-from podgym.verifiers import Verdict
+from podgym.verifiers import PlanError, Verdict
 
 TOKENIZER = ByteTokenizer()
 END = TOKENIZER.special["<end>"]
@@ -320,6 +322,19 @@ async def test_a_sandbox_that_cannot_be_made(play, error, reason):
         await play()
     assert (caught.value.stage, caught.value.reason) == ("create", reason)
     assert play.kinds() == ["created", "retried", "closed"]
+
+
+@pytest.mark.parametrize("error", [PlanError("A hidden file is gone."), TaskError("The task is damaged.", file=Path("task.toml"))])
+async def test_a_task_that_cannot_be_judged_is_one_task_s_trouble(play, error):
+    async def verify(*_):
+        raise error
+
+    play.environment.verify = verify
+    with pytest.raises(AttemptLost) as caught:
+        await play()
+    assert (caught.value.stage, caught.value.reason) == ("verify", "grader")
+    result = await play(last=True)
+    assert (result.verdict.status, result.verdict.reason, result.verdict.reward) == ("unscored", "grader", None)
 
 
 async def test_steps_that_take_too_long(play):

@@ -125,6 +125,26 @@ async def test_one_run_is_repeated_and_no_more(base: BaseTree, image: Path, spec
     assert verdict.message.count("SIGKILL") == 2
 
 
+async def test_a_test_that_has_nothing_to_do_with_the_fix_and_fails_once_beside_decoys_does_not_bend_it(
+    base: BaseTree, image: Path, spec: SandboxSpec, provider: Any
+) -> None:
+    """A test of the clock, on a busy machine; what the fix turns gets no second chance."""
+    decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",), "holds": (F2P, P2P)}
+    first, seen = image.parent / "first", image.parent / "seen"
+    once_more = (
+        f"import os\nfirst, seen = {str(first)!r}, {str(seen)!r}\nfails = os.path.exists(first) and not os.path.exists(seen)\n"
+        "if fails:\n    open(seen, 'w').close()\nopen(first, 'w').close()\n"
+    ).encode()
+    unrelated = once_more + FIXED.replace(b"2 * a", b"(3 if fails else 2) * a")
+    verdict = await judge(Change.of({"calc.py": unrelated}, base=base), spec, provider, decoys=decoys)
+    assert (verdict.reward, len(provider.made)) == (1.0, 3), verdict.message
+    for mark in (first, seen):
+        mark.unlink()
+    turned = once_more + FIXED.replace(b"a + b", b"a + b - fails")
+    verdict = await judge(Change.of({"calc.py": turned}, base=base), spec, provider, decoys=decoys)
+    assert (verdict.reward, verdict.failure, len(provider.made)) == (0.0, "bent", 5)
+
+
 async def test_where_every_turned_test_was_changed_the_true_ones_run_again(base: BaseTree, spec: SandboxSpec, provider: Any) -> None:
     decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",), "holds": (P2P,)}
     verdict = await judge(Change.of({"calc.py": FIXED}, base=base), spec, provider, decoys=decoys)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from podgym.traces.errors import IndexUnusable, RecordNotFound
-from podgym.traces.index.database import open_engine
+from podgym.traces.index.database import open_engine, remedy_for
 from podgym.traces.index.tables import AttemptRow, GroupRow, MetricRow, RolloutRow, RunRow, SandboxRow, TurnRow, VerdictRow
 from podgym.traces.summary import SIGNAL
 
@@ -146,7 +146,7 @@ class Index:
                 return session.execute(statement).all()
         except SQLAlchemyError as error:
             cause = getattr(error, "orig", None) or error
-            raise IndexUnusable(f"The index cannot be read: {cause}.", remedy="Delete it and rebuild it from the run's traces.") from error
+            raise IndexUnusable(f"The index cannot be read: {cause}.", remedy=remedy_for(cause)) from error
 
     def _scalars(self, statement: Executable) -> list[Any]:
         return [row[0] for row in self._all(statement)]

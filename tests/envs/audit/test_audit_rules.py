@@ -17,6 +17,7 @@ import zstandard
 
 from podgym.envs.audit import RULES, LayerCache
 from podgym.envs.audit.pieces import Budget
+from podgym.envs.audit.released import Releases
 from podgym.envs.audit.rules import GONE, Tally
 
 FOREIGN = "deadbeef" * 5
@@ -334,6 +335,36 @@ def test_what_is_no_newer_copy(kit: Any) -> None:
     )
     kit.put("Calc_Things.egg-info/PKG-INFO", "Name: Calc-Things\nVersion: 1.2\n")
     assert kit.rules() == set()
+
+
+def test_a_release_in_bases_history_is_no_newer_copy(kit: Any) -> None:
+    """As where a test runner depends on the project that it tests, and the project takes its version from its tags."""
+    site = "opt/venv/lib/python3.11/site-packages/calc_things-1.5.dist-info/METADATA"
+    kit.add({site: "Name: calc-things\nVersion: 1.5\n"})
+    assert kit.rules() == {"installed-copy"}
+    kit.put(".git/refs/tags/other-1.9", kit.subject.base)
+    assert kit.rules() == {"installed-copy"}, "another part's release"
+    kit.put(".git/refs/tags/v1.5", kit.subject.base)
+    assert kit.rules() == set()
+    kit.add({site: "Name: calc-things\nVersion: 1.6\n"})
+    assert kit.rules() == {"installed-copy"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "package", "version", "held"),
+    [
+        (["v1.2.0", "1.10.0"], "calc", "1.9", True),
+        (["v1.2.0"], "calc", "1.2.1", False),
+        (["calc-2.0", "other-3.0"], "Calc", "2.0", True),
+        (["other-3.0"], "calc", "2.0", False),
+        (["release-1.4", "nightly", "v2"], "calc", "1.4", True),
+        (["@scope/calc@3.1.0"], "@scope/calc", "3.0.9", True),
+        (["v1.0"], "calc", "", False),
+        ([], "calc", "1.0", False),
+    ],
+)
+def test_releases_by_tags(tags: list[str], package: str, version: str, held: bool) -> None:
+    assert Releases(tags).hold(package, version) is held
 
 
 def test_a_remembered_layer_answers_like_a_read_one(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
