@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["LocalConfig"]
 
 
 def _default_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "podgym" / "images"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "podgym" / "images"
 
 
 def _default_scratch() -> Path:
@@ -53,3 +53,9 @@ class LocalConfig(BaseModel):
     """Bound on ending one sandbox, and on ending the provider."""
     image_lock_timeout_s: float = Field(default=3600.0, gt=0)
     """How long to wait while another process builds the same image."""
+
+    @field_validator("cache", "scratch")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        """The processes that use them work in other directories than the one that named them."""
+        return path.absolute()

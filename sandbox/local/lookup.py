@@ -62,4 +62,4 @@ def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) 
 
 def _roots(config: LocalConfig) -> list[Path]:
     """Where this user's provider keeps layers: apart for root, whose sandboxes are another user, and where nothing is isolated."""
-    return [config.cache.absolute() / name for name in (str(config.host_uid), "own", "plain")]
+    return [config.cache / name for name in (str(config.host_uid), "own", "plain")]

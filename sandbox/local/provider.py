@@ -246,7 +246,7 @@ def _bind_of(python: Interpreter, binds: dict[Path, str]) -> tuple[str, str] | N
 
 def _masks(config: LocalConfig, binds: dict[Path, str]) -> list[str]:
     """What to hide below exposed directories, never an exposed directory or an interpreter itself."""
-    wanted = {Path(path) for path in config.hide} | {Path.cwd(), config.cache.absolute(), config.scratch.absolute()}
+    wanted = {Path(path) for path in config.hide} | {Path.cwd(), config.cache, config.scratch}
     kept = [*(Path(path) for path in config.expose), *binds, Path("/usr/bin"), Path("/usr/lib"), Path("/usr/lib64")]
     masks = [path for path in wanted if any(path.is_relative_to(top) for top in config.expose)]
     return [str(path) for path in sorted(masks) if not any(top.is_relative_to(path) for top in kept)]

@@ -66,7 +66,7 @@ class Spawner:
         scratch = config.scratch / name
         privileged = isolated and is_privileged(config.host_uid)
         # What was made without isolation could have been changed by anything since, and is never part of an isolated sandbox.
-        layers = config.cache.absolute() / (str(config.host_uid) if privileged else "own" if isolated else "plain")
+        layers = config.cache / (str(config.host_uid) if privileged else "own" if isolated else "plain")
         _private_folder(layers, config.host_uid if privileged else None)
         message = {
             **layout,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podgym.sandbox import ImageRecipe, SandboxSpec
+from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.sandbox.local.inside import wire
 from podgym.sandbox.local.inside.output import Capture
 from podgym.sandbox.local.reaping import provider_name
@@ -122,3 +125,15 @@ class TestOpening:
     def test_wrong_options_are_named(self):
         with pytest.raises(ProviderError, match="isolations"):
             open_provider("local", {"isolations": "off"})
+
+
+async def test_relative_folders_are_those_of_the_process_that_named_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    provider = LocalProvider(LocalConfig(scratch=Path("scratch"), cache=Path("cache"), storage="disk"))
+    sandbox = await provider.create(SandboxSpec(image="host", recipe=ImageRecipe(base="host", workdir="/work"), workdir="/work"))
+    assert (await sandbox.run("echo here >file && cat file", timeout_s=20)).stdout.text() == "here\n"
+    assert list((tmp_path / "scratch").iterdir())
+    await sandbox.close()
+    await provider.close()
+    assert not list((tmp_path / "scratch").iterdir())
+    assert not Path("/scratch").exists()
