@@ -27,6 +27,8 @@ _DRAIN_TIMEOUT_S = 0.5
 _FILE_TIMEOUT_S = 300.0
 _SETTLE_S = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Pauses between questions for an end that the engine may not have noticed yet."""
+_HEARD_S = 0.03
+"""What a container's first process gets to read which group it should kill, before it is told another one."""
 _ROOT = "0"
 _RAN_OUT = b"\nsandbox: a process was killed because the sandbox's memory limit was reached\n"
 
@@ -43,6 +45,7 @@ class DockerSandbox:
         self._closed = False
         self._removing: asyncio.Task[None] | None = None
         self._killings: set[asyncio.Task[None]] = set()
+        self._telling = asyncio.Lock()
 
     @property
     def id(self) -> str:
@@ -219,17 +222,18 @@ class DockerSandbox:
 
         The engine reports ends late while another command's child holds a stream, so the killing is itself a marked command.
         """
-        try:
+        with contextlib.suppress(QuotaError, Full, NoEnd, TimeoutError):
             end, _ = await self._as_root(f"set -- {attached.group}\n{KILLER}", cwd="/", env={})
             if end.exit_code == 0:
                 return
-        except (QuotaError, Full, NoEnd, TimeoutError):
-            # No process is left for it: the one that is there already does it.
-            await self._call(self._engine.kill_group, self._container, attached.group)
-            for pause_s in _SETTLE_S:
-                await asyncio.sleep(pause_s)
-                if await self._call(self._engine.exit_code, exec_id) is not None:
-                    return
+        # No process is left for it, or none for its pauses: the first one does it, when it is told one group at a time.
+        for pause_s in _SETTLE_S:
+            async with self._telling:
+                await self._call(self._engine.kill_group, self._container, attached.group)
+                await asyncio.sleep(_HEARD_S)
+            await asyncio.sleep(pause_s)
+            if await self._call(self._engine.exit_code, exec_id) is not None:
+                return
         raise TransportError(
             f"A command in container {self._container[:12]} could not be killed at its time limit.",
             remedy="The sandbox should be thrown away.",
