@@ -20,8 +20,8 @@ class Settings:
     demonstration_projects: int = 500
     warm_steps: int = 900
     warm_batch: int = 32
-    steps: int = 110
-    goal_solve_rate: float = 0.94
+    steps: int = 100
+    goal_solve_rate: float = 0.97
     groups_per_step: int = 8
     group_size: int = 8
     concurrency: int = 96
