@@ -213,11 +213,12 @@ class TestLimits:
         assert b"memory" not in (await sandbox.run("exit 3", timeout_s=60)).stderr.bytes
 
     async def test_a_container_without_memory_is_lost(self, make):
+        """The kernel picks whom it kills: the container's first process, or the next command's before it begins."""
         sandbox = await make(limits=Limits(memory_bytes=32 * MIB))
-        with pytest.raises(SandboxLost) as caught:
+        with pytest.raises((SandboxLost, QuotaError)) as caught:
             for _ in range(20):
                 await sandbox.run("cat /dev/zero > /dev/shm/a; cat /dev/zero > /dev/shm/b", timeout_s=60)
-        assert caught.value.reason == "oom"
+        assert isinstance(caught.value, QuotaError) or caught.value.reason == "oom"
 
     async def test_a_command_that_takes_all_processes_is_killed(self, make):
         sandbox = await make(limits=Limits(processes=24))
