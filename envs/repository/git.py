@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -203,8 +202,8 @@ class Git:
     ) -> subprocess.Popen[bytes]:
         """A running command in its own process group; the caller ends it with `finish`."""
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        process = subprocess.Popen(
-            [_program(), *settings, f"--git-dir={self.git_dir}", f"--work-tree={self._work_tree}", *args],
+        return subprocess.Popen(
+            [*_limited(), _program(), *settings, f"--git-dir={self.git_dir}", f"--work-tree={self._work_tree}", *args],
             cwd=self._work_tree,
             env=env or self._local(),
             stdin=stdin,
@@ -213,8 +212,6 @@ class Git:
             start_new_session=True,
             pass_fds=held,
         )
-        _limit(process)
-        return process
 
     def _local(self) -> Mapping[str, str]:
         return {**_environment(), **self._shallow}
@@ -274,13 +271,15 @@ def pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _limit(process: subprocess.Popen[bytes]) -> None:
-    """Bound the memory of a command that has just been started, where the system can (Linux)."""
-    if sys.platform == "linux":
-        try:
-            resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        except (OSError, ValueError):
-            return  # it has ended already, or this process itself may have less
+def _limited() -> Sequence[str]:
+    """The words before a command that bound its memory from its first instruction on, where the system can (Linux).
+
+    A shell sets the limit, because between fork and exec no Python code is safe in a process with threads; where this
+    process itself may have less, that stays.
+    """
+    if sys.platform != "linux":
+        return ()
+    return ("/bin/sh", "-c", 'ulimit -d "$0" 2>/dev/null; exec "$@"', str(MEMORY_BYTES >> 10))
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
