@@ -15,7 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from podgym.sandbox.images import ImageRecipe
 from podgym.sandbox.values import Directory, Variables
 
-__all__ = ["OUTPUT_LIMIT_BYTES", "CommandResult", "Freezable", "Limits", "Network", "Sandbox", "SandboxProvider", "SandboxSpec", "Stream"]
+__all__ = [
+    "OUTPUT_LIMIT_BYTES",
+    "CommandResult",
+    "Freezable",
+    "KnowsBases",
+    "Limits",
+    "Network",
+    "Sandbox",
+    "SandboxProvider",
+    "SandboxSpec",
+    "Stream",
+]
 
 OUTPUT_LIMIT_BYTES = 1 << 20
 """Default bound on what is kept of each of a command's two streams."""
@@ -155,6 +166,19 @@ class Freezable(Protocol):
 
         However they fork, detach or wake each other; commands that still run end as killed. Returns how many could not
         be ended within some seconds, which is none unless one hangs in the kernel. Raises `SandboxError`.
+        """
+        ...
+
+
+@runtime_checkable
+class KnowsBases(Protocol):
+    """What a provider also is that knows which base images need no download."""
+
+    async def bases(self) -> frozenset[str]:
+        """Their names, as recipes would have them.
+
+        The local provider's are the public images whose toolchains the machine has; Docker's are the tags of the engine's images.
+        Raises `SandboxError`.
         """
         ...
 

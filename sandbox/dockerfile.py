@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
 from podgym.sandbox.errors import ImageError
-from podgym.sandbox.images import Copy, ImageRecipe
+from podgym.sandbox.images import INSTALL_LOG, Copy, ImageRecipe
 
-__all__ = ["BuildSettings", "dockerfile"]
+__all__ = ["BuildSettings", "dockerfile", "packages_script"]
 
 _IMAGE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$")
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -41,7 +42,9 @@ class BuildSettings(BaseModel):
 
 
 def dockerfile(recipe: ImageRecipe, settings: BuildSettings | None = None) -> str:
-    """The Dockerfile of a recipe: base, environment, `before_copies`, `before`, `copies`, `after`, in that order.
+    """The Dockerfile of a recipe: base, environment, packages, `before_copies`, `before`, `copies`, `after`, in that order.
+
+    One line is one instruction. Recipes that are equal up to `before` have equal lines up to there, and so share those layers.
 
     Raises `ImageError` for a value that a Dockerfile cannot hold.
     """
@@ -57,12 +60,42 @@ def dockerfile(recipe: ImageRecipe, settings: BuildSettings | None = None) -> st
         lines.append(_copy(Copy(source=settings.ca_bundle, target=_CA_PATH)))
         lines += [f"ARG {name}={_CA_PATH}" for name in _CA_NAMES]
     lines += [_env(name, value) for name, value in recipe.env.items()]
+    # WORKDIR makes a directory that is not there, without a command; the last one holds.
+    for path in dict.fromkeys((*recipe.writable, recipe.workdir)):
+        if path != recipe.workdir:
+            lines.append(f"WORKDIR {_absolute(path)}")
     lines.append(f"WORKDIR {_absolute(recipe.workdir)}")
+    if recipe.packages:
+        lines.append(_run(packages_script(recipe.packages)))
     lines += [_copy(copy) for copy in recipe.before_copies]
     lines += [_run(step.run) for step in recipe.before]
     lines += [_copy(copy) for copy in recipe.copies]
     lines += [_run(step.run) for step in recipe.after]
+    if settings.ca_bundle is not None:
+        lines.append(_run(f"rm -f {_CA_PATH}"))
     return "\n".join(lines) + "\n"
+
+
+def packages_script(packages: Sequence[str]) -> str:
+    """Installs Debian packages; one that the distribution lacks, or that cannot be installed beside those before it, is left out.
+
+    Any other failure is one.
+    """
+    folder = PurePosixPath(INSTALL_LOG).parent
+    return f"""export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq || {{ sleep 5; apt-get update -qq; }} || exit 1
+leave() {{ echo "not installed: $1"; [ ! -d {folder} ] || echo "not installed: $1" >> {INSTALL_LOG}; }}
+fits() {{ apt-get install -s -qq --no-install-recommends "$@" > /dev/null 2>&1; }}
+known=
+for one in {" ".join(packages)}; do
+  if apt-cache pkgnames --all-names | grep -Fqx -e "$one"; then known="$known $one"; else leave "$one"; fi
+done
+if ! fits $known; then
+  all=$known known=
+  for one in $all; do if fits $known "$one"; then known="$known $one"; else leave "$one"; fi; done
+fi
+test -z "$known" || apt-get install -y -qq --no-install-recommends -o Acquire::Retries=3 $known || exit 1
+rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"""
 
 
 def _env(name: str, value: str) -> str:

@@ -28,7 +28,17 @@ class TransportError(SandboxError, ConnectionError):
 
 
 class ImageError(SandboxError, ValueError):
-    """The image is not there, cannot be built, or lacks what every sandbox needs (a POSIX shell)."""
+    """The image is not there, cannot be built, or lacks what every sandbox needs (a POSIX shell).
+
+    `step` is the number of the recipe's failing step (`before` and `after` together, from 0), None for its packages and its base;
+    `log` the end of what it printed, at most 64 KiB.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", step: int | None = None, log: str = "", timed_out: bool = False) -> None:
+        super().__init__(message, remedy=remedy)
+        self.step = step
+        self.log = log
+        self.timed_out = timed_out
 
 
 class IsolationError(SandboxError, PermissionError):

@@ -10,13 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from podgym.sandbox.errors import ImageError
-from podgym.sandbox.values import Directory, Variables
+from podgym.sandbox.values import Directory, PackageName, Variables
 
-__all__ = ["Copy", "ImageRecipe", "Step"]
+__all__ = ["BUILD_LOG_CHARACTERS", "INSTALL_LOG", "Copy", "ImageRecipe", "Step"]
+
+BUILD_LOG_CHARACTERS: Final = 65_536
+"""What an `ImageError` keeps of the end of a failing step's log; its message has less."""
+INSTALL_LOG: Final = "/opt/podgym/install.log"
+"""In an image that keeps its directory: what could not be installed, a line each."""
 
 
 class Copy(BaseModel):
@@ -45,16 +51,19 @@ class ImageRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base: str
-    """A public image name such as `python:3.11-bookworm`. The local provider reads it as the interpreter to expose."""
+    """A public image name such as `python:3.11-bookworm`. The local provider reads it as the toolchain to expose."""
     workdir: Directory = "/workspace"
     env: Variables = Field(default_factory=dict)
+    packages: tuple[PackageName, ...] = ()
+    """Of Debian, installed first; one that the distribution does not have is left out. The local provider installs none: its
+    sandboxes see what the machine has. Either way what is left out is said in `INSTALL_LOG`."""
     before_copies: tuple[Copy, ...] = ()
     before: tuple[Step, ...] = ()
     copies: tuple[Copy, ...] = ()
     after: tuple[Step, ...] = ()
     writable: tuple[str, ...] = ()
-    """Absolute directories besides `workdir` that steps or the agent write to (a virtual environment, say). The local
-    provider keeps exactly these and `workdir`; images made by Docker keep everything."""
+    """Absolute directories besides `workdir` that steps or the agent write to (a virtual environment, say); they are there before
+    the first step. The local provider keeps exactly these and `workdir`; images made by Docker keep everything."""
 
     def stamp(self, context: Path | None) -> tuple[object, ...]:
         """Identity of the recipe over its context, from file status only: while it is the same, so is the digest."""

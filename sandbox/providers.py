@@ -24,15 +24,20 @@ class ProviderError(SandboxError, ValueError):
 
 
 def open_provider(name: str, options: Mapping[str, Any]) -> SandboxProvider:
-    """The provider called `name`: `local`, `docker`, or `package.module:Class`, which is called with `options`.
+    """The provider called `name`: `local`, `docker`, `auto` (containers where an engine answers, else local; it takes no options), or
+    `package.module:Class`, which is called with `options`.
 
     Raises `ProviderError`.
     """
+    if name == "auto":
+        return _open_auto(options)
     module_name, kind_name, config_name = _BUILT_IN.get(name, ("", "", ""))
     if not module_name:
         module_name, separator, kind_name = name.partition(":")
         if not separator or not module_name or not kind_name:
-            raise ProviderError(f"No sandbox provider is called {name!r}.", remedy="Use 'local', 'docker', or 'package.module:Class'.")
+            raise ProviderError(
+                f"No sandbox provider is called {name!r}.", remedy="Use 'auto', 'local', 'docker', or 'package.module:Class'."
+            )
     try:
         module = importlib.import_module(module_name)
         kind = getattr(module, kind_name)
@@ -46,3 +51,16 @@ def open_provider(name: str, options: Mapping[str, Any]) -> SandboxProvider:
     if not isinstance(provider, SandboxProvider):
         raise ProviderError(f"{name!r} is not a sandbox provider.", remedy="It needs `async create(spec)` and `async close()`.")
     return provider
+
+
+def _open_auto(options: Mapping[str, Any]) -> SandboxProvider:
+    from podgym.sandbox.auto import AutoProvider
+    from podgym.sandbox.local import LocalProvider
+
+    if options:
+        raise ProviderError(f"The provider 'auto' takes no options, got {', '.join(options)}.", remedy="Name 'local' or 'docker'.")
+    try:
+        containers: SandboxProvider | None = open_provider("docker", {})
+    except SandboxError:
+        containers = None  # not installed, or no engine answers
+    return AutoProvider(containers, LocalProvider())

@@ -6,12 +6,13 @@ A sandbox's first process would otherwise meet them: a name that no environment 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-__all__ = ["Directory", "Variables"]
+__all__ = ["Directory", "PackageName", "Variables"]
 
 
 def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
@@ -29,6 +30,12 @@ def _directory(path: str) -> str:
     return "/" + posixpath.normpath(path).lstrip("/")
 
 
+def _package(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,99}", name):
+        raise ValueError(f"Not the name of a Debian package: {name[:200]!r}. Lower-case letters, digits and + - . are allowed.")
+    return name
+
+
 def _is_text(text: str) -> bool:
     """Without the lone surrogates that JSON can hold and no program takes."""
     try:
@@ -42,3 +49,5 @@ Variables = Annotated[Mapping[str, str], AfterValidator(_variables)]
 """An environment."""
 Directory = Annotated[str, AfterValidator(_directory)]
 """An absolute path, without doubled or trailing slashes."""
+PackageName = Annotated[str, AfterValidator(_package)]
+"""Of Debian, without a version."""

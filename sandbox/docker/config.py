@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["DockerConfig"]
+
+
+def _own_bundle() -> Path | None:
+    named = os.environ.get("SSL_CERT_FILE")
+    return Path(named) if named and Path(named).is_file() else None
 
 
 class DockerConfig(BaseModel):
@@ -24,12 +30,14 @@ class DockerConfig(BaseModel):
     pull: Literal["missing", "never"] = "missing"
     """Whether images without a recipe are pulled."""
     build_network: str | None = None
-    """Network of image builds: `host` behind a proxy on this machine; Docker's default otherwise."""
+    """Network of image builds, such as `host` or `bridge`. By default the engine's own, or `host` where containers on the engine's
+    default network reach nothing that those on the host's network reach; that is tried once, before the first build."""
     build_args: dict[str, str] = Field(default_factory=dict)
     """Environment of every build's steps, such as HTTPS_PROXY or PIP_INDEX_URL. All but proxies are kept in the image's
     history, so no secrets."""
-    build_ca_bundle: Path | None = None
-    """PEM file with the certificates that a build's steps trust."""
+    build_ca_bundle: Path | None = Field(default_factory=_own_bundle)
+    """PEM file with the certificates that a build's steps trust; what SSL_CERT_FILE names, where it is set. Images do not keep it,
+    and their names do not depend on it. Empty for none."""
     capabilities: tuple[str, ...] = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID")
     """All that root inside keeps: enough to install packages, too little to leave."""
     concurrency: int = Field(default=32, ge=1)
@@ -40,3 +48,9 @@ class DockerConfig(BaseModel):
     """One call to the engine: creating, starting, removing a container, starting a command."""
     build_timeout_s: float = Field(default=3600.0, gt=0)
     """One image build or pull."""
+
+    @field_validator("build_ca_bundle", mode="before")
+    @classmethod
+    def _none(cls, path: Any) -> Any:
+        """TOML has no null."""
+        return None if path == "" else path

@@ -12,7 +12,7 @@ import json
 import math
 import socket
 import tarfile
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -97,6 +97,30 @@ class Engine:
         except APIError as error:
             raise _cannot_pull(name, error.explanation) from error
 
+    def tags(self) -> frozenset[str]:
+        """Names of all images that the engine holds under a name."""
+        return frozenset(tag for image in self._api.images() for tag in image.get("RepoTags") or () if tag != "<none>:<none>")
+
+    def try_out(self, image: str, script: str, arguments: Sequence[str], network: str, timeout_s: float) -> int:
+        """Exit code of a short script in a container of its own; -1 where it did not end in time."""
+        made = self._api.create_container(
+            image,
+            entrypoint=["/bin/sh", "-c", script, "podgym", *arguments],
+            command=[],
+            user="0",
+            labels={LABEL: "", OWNER: own_owner()},
+            healthcheck={"test": ["NONE"]},
+            host_config=self._api.create_host_config(network_mode=network, log_config={"Type": "none", "Config": {}}),
+            use_config_proxy=False,
+        )
+        try:
+            self._api.start(made["Id"])
+            return int(self._api.wait(made["Id"], timeout=timeout_s)["StatusCode"])
+        except (requests.Timeout, requests.ConnectionError):  # the SDK has both for a wait that takes too long
+            return -1
+        finally:
+            self.remove(made["Id"])
+
     def credentials(self) -> dict[str, str]:
         """The header with which builds fetch from private registries."""
         config: Any = auth.load_config()
@@ -104,12 +128,12 @@ class Engine:
         return {"X-Registry-Config": auth.encode_header(known).decode()} if known else {}
 
     async def build(
-        self, context: BinaryIO, size: int, *, tag: str, file: str, headers: Mapping[str, str]
+        self, context: BinaryIO, size: int, *, tag: str, file: str, headers: Mapping[str, str], network: str | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Build from a tar; yields the engine's messages. Ends when it is no longer listened to. Raises `TransportError`."""
         options: dict[str, Any] = {"t": tag, "dockerfile": file, "rm": 1, "forcerm": 1, "buildargs": json.dumps(self._config.build_args)}
-        if self._config.build_network:
-            options["networkmode"] = self._config.build_network
+        if network:
+            options["networkmode"] = network
         connection: Connection | None = None
         try:
             connection = await Connection.open(self._address)

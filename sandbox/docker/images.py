@@ -19,15 +19,18 @@ from typing import BinaryIO
 from podgym.sandbox.contract import SandboxSpec
 from podgym.sandbox.docker.config import DockerConfig
 from podgym.sandbox.docker.engine import Engine
+from podgym.sandbox.docker.network import BuildNetwork
 from podgym.sandbox.dockerfile import BuildSettings, dockerfile
 from podgym.sandbox.errors import ImageError
-from podgym.sandbox.images import ImageRecipe, Step
+from podgym.sandbox.images import BUILD_LOG_CHARACTERS, ImageRecipe
 
 __all__ = ["Images"]
 
 _LOG_CHARACTERS = 4000
 _CA_FILE = ".podgym-ca.pem"
-_STEP = re.compile(r"^Step (\d+)/\d+ : ")
+_STEP = re.compile(r"^Step (\d+)/(\d+) : ")
+_OF_ENGINE = re.compile(r"\s*(---> (Running in )?|Removing intermediate container )[0-9a-f]+\s*")
+_PACKAGES_TIMEOUT_S = 1800.0
 _PROXIES = frozenset(name for each in ("HTTP", "HTTPS", "FTP", "NO", "ALL") for name in (f"{each}_PROXY", f"{each}_PROXY".lower()))
 """Build arguments that every step gets unasked."""
 
@@ -41,6 +44,7 @@ class Images:
         self._locks: dict[str, asyncio.Lock] = {}
         self._known: set[str] = set()
         self._names: dict[tuple[object, ...], str] = {}
+        self._network = BuildNetwork(engine, config)
 
     async def ensure(self, spec: SandboxSpec) -> str:
         """The name to start containers from. Raises `ImageError` with the failing step and the end of its log."""
@@ -83,6 +87,16 @@ class Images:
             raise ImageError(f"Image {name!r} is not here, and pulling is off.", remedy='Pull or build it, or set pull = "missing".')
 
     async def _build(self, recipe: ImageRecipe, context: Path | None, tag: str) -> None:
+        network = await self._network.before(recipe.base)
+        try:
+            await self._build_on(network, recipe, context, tag)
+        except ImageError as error:
+            other = await self._network.after(network, recipe.base, error)
+            if other == network:
+                raise
+            await self._build_on(other, recipe, context, tag)
+
+    async def _build_on(self, network: str | None, recipe: ImageRecipe, context: Path | None, tag: str) -> None:
         bundle = self._config.build_ca_bundle
         file = f".podgym-{secrets.token_hex(8)}"
         args = tuple(sorted(self._config.build_args.keys() - _PROXIES))
@@ -99,15 +113,15 @@ class Images:
                 ) from error
             size = archive.tell()
             archive.seek(0)
+            answer = self._engine.build(archive, size, tag=tag, file=file, headers=headers, network=network)
             try:
-                async with (
-                    build.bound as bound,
-                    aclosing(self._engine.build(archive, size, tag=tag, file=file, headers=headers)) as messages,
-                ):
+                async with build.bound as bound, aclosing(answer) as messages:
                     async for message in messages:
                         build.take(message, bound)
             except TimeoutError:
-                raise build.failed("did not end in time", remedy="Raise the step's timeout_s, or the provider's build_timeout_s.") from None
+                raise build.failed(
+                    "did not end in time", remedy="Raise the step's timeout_s, or the provider's build_timeout_s.", timed_out=True
+                ) from None
 
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
@@ -157,37 +171,49 @@ class _Build:
 
     def take(self, message: dict[str, object], bound: asyncio.Timeout) -> None:
         """Raises `ImageError` where the message says that the build failed."""
-        said = str(message.get("stream", ""))
+        # The engine colours what came from stderr.
+        said = str(message.get("stream", "")).removeprefix("\x1b[91m").removesuffix("\x1b[0m")
         begins = _STEP.match(said)
-        if begins:
-            self._at, self._log = int(begins[1]), ""
-            step = self._step()
-            step_s = step[1].timeout_s if step else float("inf")
-            bound.reschedule(min(self._until_s, asyncio.get_running_loop().time() + step_s))
-        else:
-            self._log = (self._log + said)[-2 * _LOG_CHARACTERS :]
+        # A step may print what looks like the next step's beginning, but not lead out of the file.
+        if begins and int(begins[1]) == self._at + 1 <= int(begins[2]) == len(self._lines):
+            self._at, self._log = self._at + 1, ""
+            bound.reschedule(min(self._until_s, asyncio.get_running_loop().time() + self._bound_s()))
+        elif not _OF_ENGINE.fullmatch(said) and (self._log or said.strip()):
+            self._log = (self._log + said)[-2 * BUILD_LOG_CHARACTERS :]
         if "error" in message:
             raise self.failed(f"failed: {message['error']}", remedy="Correct it, then build again.")
 
-    def failed(self, how: str, *, remedy: str) -> ImageError:
+    def failed(self, how: str, *, remedy: str, timed_out: bool = False) -> ImageError:
         """The error for the line that the build is at."""
-        log = self._log[-_LOG_CHARACTERS:].strip()
-        found = self._step()
-        if found:
-            number, step = found
+        log, end = self._log[-BUILD_LOG_CHARACTERS:], self._log[-_LOG_CHARACTERS:].strip()
+        command = self._command()
+        if command is not None:
             # The engine repeats the whole command in its message.
             code = re.search(r"returned a non-zero code: (\d+)$", how)
             how = f"failed with exit code {code[1]}" if code else how
-            return ImageError(f"Step {number} of the recipe {how}: {step.run}\n{log}", remedy=remedy)
-        line = self._lines[self._at - 1] if self._at else "its first line"
-        return ImageError(f"Building {self._tag} from {self._recipe.base} {how} (at {line})\n{log}".strip(), remedy=remedy)
-
-    def _step(self) -> tuple[int, Step] | None:
         steps = (*self._recipe.before, *self._recipe.after)
+        if command is not None and 0 <= command < len(steps):
+            text = f"Step {command + 1} of the recipe {how}: {steps[command].run}\n{end}"
+            return ImageError(text, remedy=remedy, step=command, log=log, timed_out=timed_out)
+        if command == -1:
+            text = f"Installing the recipe's packages {how}: {' '.join(self._recipe.packages)}\n{end}"
+        else:
+            line = self._lines[self._at - 1] if self._at else "its first line"
+            text = f"Building {self._tag} from {self._recipe.base} {how} (at {line})\n{end}".strip()
+        return ImageError(text, remedy=remedy, log=log, timed_out=timed_out)
+
+    def _command(self) -> int | None:
+        """Index of the step that the build is at, -1 for the packages, past the steps for a line of our own; None for no command."""
         if not self._at or not self._lines[self._at - 1].startswith("RUN "):
             return None
-        number = sum(line.startswith("RUN ") for line in self._lines[: self._at])
-        return number, steps[number - 1]
+        commands = sum(line.startswith("RUN ") for line in self._lines[: self._at])
+        return commands - 1 - (1 if self._recipe.packages else 0)
+
+    def _bound_s(self) -> float:
+        command, steps = self._command(), (*self._recipe.before, *self._recipe.after)
+        if command is None or command >= len(steps):
+            return float("inf")
+        return steps[command].timeout_s if command >= 0 else _PACKAGES_TIMEOUT_S
 
 
 def _pack(archive: BinaryIO, texts: dict[str, bytes], recipe: ImageRecipe, context: Path | None, bundle: Path | None) -> None:
@@ -197,7 +223,16 @@ def _pack(archive: BinaryIO, texts: dict[str, bytes], recipe: ImageRecipe, conte
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
         if bundle:
-            tar.add(bundle.resolve(), arcname=_CA_FILE)
+            tar.add(bundle.resolve(), arcname=_CA_FILE, filter=_plain)
         for source in dict.fromkeys(copy.source for copy in (*recipe.before_copies, *recipe.copies)):
             if context is not None:  # `digest` has refused recipes that copy from nowhere
-                tar.add((context / source).resolve(), arcname=source)
+                tar.add((context / source).resolve(), arcname=source, filter=_plain)
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Without what differs between machines and users: the engine's cache of `COPY` goes by names, modes, owners and content."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    if not entry.issym():
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o111 else 0o644
+    return entry

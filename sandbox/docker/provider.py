@@ -53,6 +53,11 @@ class DockerProvider:
             await asyncio.shield(discarding)
             raise
 
+    async def bases(self) -> frozenset[str]:
+        """See `KnowsBases.bases`: names of all images that the engine holds."""
+        self._check_open()
+        return await self._engine.call(self._engine.tags)
+
     async def reap(self, run: str) -> int:
         """Remove every container that carries the run's label; returns how many there were."""
         containers = await self._engine.call(self._engine.labelled, run)

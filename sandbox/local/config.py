@@ -41,6 +41,8 @@ class LocalConfig(BaseModel):
     """Directories below exposed ones that sandboxes see empty; the driver's working directory and the cache always are."""
     pythons: dict[str, str] = Field(default_factory=dict)
     """Interpreters by minor version (`{"3.12": "/opt/python3.12/bin/python3.12"}`), before those that are found."""
+    toolchains: dict[Literal["go", "rust", "node", "java", "maven", "gradle"], tuple[str, ...]] = Field(default_factory=dict)
+    """Directories of installations by tool (`{"go": ["/data/go1.22"]}`), before those that are found."""
     host_uid: int = Field(default=60639, gt=0)
     """The unprivileged user that sandboxes are to the machine when the driver is root; must be mapped and unused."""
     cgroups: bool = True

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
+import json
 import os
 import shlex
 import tarfile
@@ -23,11 +25,12 @@ from typing import BinaryIO
 
 from podgym.sandbox.contract import Limits, SandboxSpec
 from podgym.sandbox.errors import ImageError
-from podgym.sandbox.images import Copy, ImageRecipe, Step
+from podgym.sandbox.images import BUILD_LOG_CHARACTERS, INSTALL_LOG, Copy, ImageRecipe, Step
 from podgym.sandbox.local.drafts import draft_name, remove_drafts, remove_tree
 from podgym.sandbox.local.lookup import kept_directories, layer_name
-from podgym.sandbox.local.pythons import Interpreter, version_of
+from podgym.sandbox.local.packages import missing_packages
 from podgym.sandbox.local.sandbox import LocalSandbox
+from podgym.sandbox.local.toolchains import Toolchain, Toolchains
 
 __all__ = ["Image", "LayerStore"]
 
@@ -43,7 +46,7 @@ class Image:
     """Directory names, top first."""
     kept: tuple[str, ...]
     env: dict[str, str]
-    python: Interpreter | None
+    toolchain: Toolchain | None
 
 
 Build = Callable[[SandboxSpec, Image, str, bool], Awaitable[LocalSandbox]]
@@ -72,7 +75,7 @@ class LayerStore:
             return Image((), (), {}, None)
         return self._known.get(recipe.stamp(Path(spec.context) if spec.context is not None else None))
 
-    async def make(self, spec: SandboxSpec, pythons: dict[str, Interpreter]) -> Image:
+    async def make(self, spec: SandboxSpec, toolchains: Toolchains) -> Image:
         """The image, with its layers made where they are missing. Raises `ImageError`."""
         recipe = spec.recipe
         assert recipe is not None
@@ -81,41 +84,44 @@ class LayerStore:
                 f"Image {spec.image!r} is made by commands that would change this machine itself, because sandboxes are not isolated here.",
                 remedy="Let podgym isolate sandboxes (`podgym doctor` says what is missing), or use the docker provider.",
             )
-        version = version_of(recipe.base)
-        if version is not None and version not in pythons:
-            have = ", ".join(sorted(pythons)) or "none"
-            raise ImageError(
-                f"Image {spec.image!r} wants Python {version}, which this machine lacks (found: {have}).",
-                remedy=f"Install it (`uv python install {version}`), name it in `pythons` of the local provider, or use docker.",
-            )
+        # Finding one may run compilers for their version.
+        toolchain = await asyncio.to_thread(functools.partial(toolchains.find, recipe.base, image=spec.image))
         context = Path(spec.context) if spec.context is not None else None
-        image = Image((), _kept(recipe), dict(recipe.env), pythons[version] if version else None)
+        image = Image((), _kept(recipe), dict(recipe.env), toolchain)
         base = recipe.model_copy(update={"copies": (), "after": ()})
         if recipe.before or recipe.before_copies:
-            image = await self._layer(image, base, context, copies=recipe.before_copies, steps=recipe.before)
+            image = await self._layer(image, base, context, copies=recipe.before_copies, steps=recipe.before, first=0)
         if recipe.copies or recipe.after:
-            image = await self._layer(image, recipe, context, copies=recipe.copies, steps=recipe.after)
+            image = await self._layer(image, recipe, context, copies=recipe.copies, steps=recipe.after, first=len(recipe.before))
         self._known[recipe.stamp(context)] = image
         return image
 
     async def _layer(
-        self, below: Image, recipe: ImageRecipe, context: Path | None, *, copies: tuple[Copy, ...], steps: tuple[Step, ...]
+        self, below: Image, recipe: ImageRecipe, context: Path | None, *, copies: tuple[Copy, ...], steps: tuple[Step, ...], first: int
     ) -> Image:
-        interpreter = str(below.python.executable) if below.python else ""
-        name = layer_name(recipe, context, interpreter)
+        name = layer_name(recipe, context, below.toolchain.identity if below.toolchain is not None else "")
         image = replace(below, layers=(name, *below.layers))
         if (self._root / name / "done").exists():
             return image
         async with self._locked(name):
             if not (self._root / name / "done").exists():
-                await self._fill(name, below, recipe, context=context, copies=copies, steps=steps)
+                await self._fill(name, below, recipe, context=context, copies=copies, steps=steps, first=first)
         return image
 
     async def _fill(
-        self, name: str, below: Image, recipe: ImageRecipe, *, context: Path | None, copies: tuple[Copy, ...], steps: tuple[Step, ...]
+        self,
+        name: str,
+        below: Image,
+        recipe: ImageRecipe,
+        *,
+        context: Path | None,
+        copies: tuple[Copy, ...],
+        steps: tuple[Step, ...],
+        first: int,
     ) -> None:
         draft = draft_name(name)
         folder = self._root / draft
+        missing = await asyncio.to_thread(missing_packages, recipe.packages)
         await asyncio.to_thread(remove_drafts, self._root, name)
         folder.mkdir()
         status = self._root.stat()
@@ -130,16 +136,18 @@ class LayerStore:
         try:
             sandbox = await self._build(spec, below, draft, bool(steps))
             try:
+                if missing and not below.layers and self._isolated:
+                    await _tell_missing(sandbox, missing, below.kept)
                 for copy in copies:
                     assert context is not None
                     await _copy(sandbox, copy, context, below.kept)
-                for number, step in enumerate(steps, 1):
-                    await _step(sandbox, number, step)
+                for index, step in enumerate(steps, first):
+                    await _step(sandbox, index, step)
             finally:
                 await sandbox.close()
             for leftover in folder.glob("w*"):
                 await asyncio.to_thread(remove_tree, leftover)
-            (folder / "done").write_text(recipe.model_dump_json())
+            (folder / "done").write_text(_record(recipe, below.toolchain, missing))
             remove_tree(self._root / name)
             folder.rename(self._root / name)
         finally:
@@ -214,9 +222,34 @@ def _pack(source: Path, file: BinaryIO) -> None:
     file.seek(0)
 
 
-async def _step(sandbox: LocalSandbox, number: int, step: Step) -> None:
-    result = await sandbox.run(step.run, timeout_s=step.timeout_s)
+def _record(recipe: ImageRecipe, toolchain: Toolchain | None, missing: tuple[str, ...]) -> str:
+    """What a layer was made of."""
+    made = f"{toolchain.tool} {toolchain.version}" if toolchain is not None else ""
+    return json.dumps({"recipe": recipe.model_dump(mode="json"), "toolchain": made, "not_installed": missing})
+
+
+async def _tell_missing(sandbox: LocalSandbox, missing: tuple[str, ...], kept: tuple[str, ...]) -> None:
+    """Say in the image which packages it was made without, where it keeps what is said there."""
+    folder = Path(INSTALL_LOG).parent
+    if any(folder.is_relative_to(path) for path in kept):
+        script = f"mkdir -p {folder} && printf 'not installed: %s\\n' {shlex.join(missing)} >> {INSTALL_LOG}"
+        result = await sandbox.run(script, timeout_s=COPY_TIMEOUT_S)
+        if result.exit_code:
+            raise ImageError(
+                f"{INSTALL_LOG} could not be written: {result.stderr.text()[-LOG_TAIL:].strip()}", remedy="Free disk space, then retry."
+            )
+
+
+async def _step(sandbox: LocalSandbox, index: int, step: Step) -> None:
+    # In the order in which it was said; on the first line, so that lines keep their numbers.
+    result = await sandbox.run(f"exec 2>&1; {step.run}", timeout_s=step.timeout_s)
     if result.exit_code or result.timed_out:
         how = f"did not end within {step.timeout_s:g} s" if result.timed_out else f"failed with exit code {result.exit_code}"
-        log = (result.stdout.text() + result.stderr.text())[-LOG_TAIL:].strip()
-        raise ImageError(f"Step {number} of the recipe {how}: {step.run}\n{log}", remedy="Correct the step, or raise its timeout_s.")
+        log = result.stdout.text() + result.stderr.text()
+        raise ImageError(
+            f"Step {index + 1} of the recipe {how}: {step.run}\n{log[-LOG_TAIL:].strip()}",
+            remedy="Correct the step, or raise its timeout_s.",
+            step=index,
+            log=log[-BUILD_LOG_CHARACTERS:],
+            timed_out=result.timed_out,
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from podgym.sandbox.images import ImageRecipe
 from podgym.sandbox.local.config import LocalConfig
-from podgym.sandbox.local.pythons import find_pythons, version_of
+from podgym.sandbox.local.toolchains import Toolchains
 
 __all__ = ["KeptLayer", "find_layers", "kept_directories", "layer_name"]
 
@@ -25,9 +25,9 @@ class KeptLayer:
     """The steps that made it."""
 
 
-def layer_name(recipe: ImageRecipe, context: Path | None, interpreter: str) -> str:
-    """16 hex digits over the recipe, the files that it copies, and the interpreter. Raises `ImageError`."""
-    return hashlib.sha256(f"{recipe.digest(context)}\0{interpreter}".encode()).hexdigest()[:16]
+def layer_name(recipe: ImageRecipe, context: Path | None, toolchain: str) -> str:
+    """16 hex digits over the recipe, the files that it copies, and the toolchain's identity. Raises `ImageError`."""
+    return hashlib.sha256(f"{recipe.digest(context)}\0{toolchain}".encode()).hexdigest()[:16]
 
 
 def kept_directories(recipe: ImageRecipe) -> tuple[str, ...]:
@@ -41,9 +41,11 @@ def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) 
 
     Raises `ImageError` for a recipe that no image can be made of.
     """
-    version = version_of(recipe.base)
-    python = find_pythons(config.pythons).get(version) if version is not None else None
-    interpreter = str(python.executable) if python is not None else ""
+    toolchains = Toolchains(config.pythons, config.toolchains.items())
+    if not toolchains.has(recipe.base):
+        return []
+    toolchain = toolchains.find(recipe.base, image=recipe.base)
+    identity = toolchain.identity if toolchain is not None else ""
     parts: list[tuple[ImageRecipe, tuple[str, ...]]] = []
     if recipe.before or recipe.before_copies:
         parts.append((recipe.model_copy(update={"copies": (), "after": ()}), tuple(step.run for step in recipe.before)))
@@ -52,7 +54,7 @@ def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) 
     kept = kept_directories(recipe)
     found = []
     for part, commands in parts:
-        name = layer_name(part, context, interpreter)
+        name = layer_name(part, context, identity)
         folder = next((one / name for one in _roots(config) if (one / name / "done").is_file()), None)
         if folder is None:
             return []

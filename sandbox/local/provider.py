@@ -20,19 +20,19 @@ from typing import Any
 
 from podgym.sandbox.contract import SandboxSpec
 from podgym.sandbox.errors import ImageError, IsolationError, QuotaError, SandboxLost, TransportError
+from podgym.sandbox.local.binds import Binds, masks
 from podgym.sandbox.local.config import LocalConfig
 from podgym.sandbox.local.inside import wire
 from podgym.sandbox.local.isolation import remedy_for
 from podgym.sandbox.local.layers import Image, LayerStore
-from podgym.sandbox.local.pythons import Interpreter, find_pythons
 from podgym.sandbox.local.reaping import provider_name, reap
 from podgym.sandbox.local.sandbox import LocalSandbox
 from podgym.sandbox.local.spawning import Spawner
+from podgym.sandbox.local.toolchains import Toolchains
 
 __all__ = ["LocalProvider"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PYTHON_BIN = "/opt/python/bin"
 
 
 class LocalProvider:
@@ -40,8 +40,8 @@ class LocalProvider:
 
     def __init__(self, config: LocalConfig | None = None) -> None:
         self._config = config or LocalConfig()
-        self._pythons = find_pythons(self._config.pythons)
-        self._python_binds = _group(self._pythons, self._config.expose)
+        self._toolchains = Toolchains(self._config.pythons, self._config.toolchains.items())
+        self._binds = Binds(self._toolchains.directories, self._config.expose)
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._spawner: Spawner | None = None
@@ -68,8 +68,12 @@ class LocalProvider:
     async def create(self, spec: SandboxSpec) -> LocalSandbox:
         """See `SandboxProvider.create`."""
         spawner, store = await self._started(spec)
-        image = store.find(spec) or await store.make(spec, self._pythons)
+        image = store.find(spec) or await store.make(spec, self._toolchains)
         return await self._open(spawner, spec, image, build=None, on_disk=self._config.storage == "disk")
+
+    async def bases(self) -> frozenset[str]:
+        """See `KnowsBases.bases`: public images whose toolchains are installed here."""
+        return await asyncio.to_thread(self._toolchains.bases)
 
     async def close(self) -> None:
         """See `SandboxProvider.close`."""
@@ -113,8 +117,8 @@ class LocalProvider:
         await asyncio.to_thread(reap, config=self._config)
         layout = {
             "expose": list(self._config.expose),
-            "mask": _masks(self._config, self._python_binds),
-            "pythons": {name: str(path) for path, name in self._python_binds.items()},
+            "mask": masks(self._config, self._binds),
+            "toolchains": {name: str(path) for path, name in self._binds.mounts.items()},
         }
         spawner = await Spawner.start(self._config, name=provider_name(run), layout=layout)
         spawner.listen(self._gone, self._spawner_ended)
@@ -135,7 +139,7 @@ class LocalProvider:
             spec.limits.processes,
             max(10, round(1000 * min(spec.limits.cpus, os.cpu_count() or 1))),
         )
-        sandbox = LocalSandbox(ident, ours, end=self._end)
+        sandbox = LocalSandbox(ident, ours, end=self._end, toolchain=image.toolchain)
         self._sandboxes[ident] = sandbox
         asked = False
         try:
@@ -168,19 +172,18 @@ class LocalProvider:
     def _describe(self, spawner: Spawner, spec: SandboxSpec, image: Image, build: str | None) -> dict[str, Any]:
         uid, home = _user(spec.user)
         env = {"PATH": PATH, "HOME": home, "LANG": "C.UTF-8"}
-        links, binds = [], []
-        if image.python is not None:
-            executable = str(image.python.executable)
-            env["PATH"] = f"{PYTHON_BIN}:{image.python.prefix}/bin:{PATH}"
-            links = [(f"{PYTHON_BIN}/{name}", executable) for name in ("python", "python3", f"python{image.python.version}")]
-            bind = _bind_of(image.python, self._python_binds)
-            binds = [bind] if bind else []
+        toolchain = image.toolchain
+        if toolchain is not None:
+            env |= toolchain.environment(PATH, isolated=spawner.isolated)
+        env |= {**image.env, **spec.env}
+        if toolchain is not None:
+            env["PATH"] = toolchain.on_path(env["PATH"])
         limits = spec.limits
         return {
             "workdir": spec.workdir,
             "home": home,
             "uid": uid,
-            "env": {**env, **image.env, **spec.env},
+            "env": env,
             "layers": image.layers,
             "kept": image.kept,
             "build": build,
@@ -189,8 +192,8 @@ class LocalProvider:
             "memory": limits.memory_bytes,
             "lifetime_s": spec.lifetime_s,
             "read_limit": self._config.read_limit_bytes,
-            "binds": binds,
-            "links": links,
+            "binds": self._binds.of(toolchain.directories) if toolchain is not None else [],
+            "links": toolchain.links if toolchain is not None else [],
             "files": _name_service() if spec.network == "full" and spawner.isolated else [],
         }
 
@@ -222,34 +225,6 @@ class LocalProvider:
             if not sandbox.gone.done():
                 sandbox.gone.set_result((9, False))
             sandbox.lose("node", "was lost because the local sandbox helper died")
-
-
-def _group(pythons: dict[str, Interpreter], expose: tuple[str, ...]) -> dict[Path, str]:
-    """Directories to bind for the interpreters; those of one version manager share its directory, and so one mount."""
-    binds: dict[Path, str] = {}
-    for python in pythons.values():
-        prefix = python.prefix
-        if any(prefix.is_relative_to(path) for path in expose):
-            continue
-        folder = prefix.parent if prefix.parent.name in ("versions", "python") else prefix
-        binds.setdefault(folder, f"py{len(binds)}")
-    return binds
-
-
-def _bind_of(python: Interpreter, binds: dict[Path, str]) -> tuple[str, str] | None:
-    for folder, name in binds.items():
-        if python.prefix.is_relative_to(folder):
-            below = python.prefix.relative_to(folder)
-            return (f"{name}/{below}" if below.parts else name), str(python.prefix)
-    return None
-
-
-def _masks(config: LocalConfig, binds: dict[Path, str]) -> list[str]:
-    """What to hide below exposed directories, never an exposed directory or an interpreter itself."""
-    wanted = {Path(path) for path in config.hide} | {Path.cwd(), config.cache, config.scratch}
-    kept = [*(Path(path) for path in config.expose), *binds, Path("/usr/bin"), Path("/usr/lib"), Path("/usr/lib64")]
-    masks = [path for path in wanted if any(path.is_relative_to(top) for top in config.expose)]
-    return [str(path) for path in sorted(masks) if not any(top.is_relative_to(path) for top in kept)]
 
 
 def _user(name: str) -> tuple[int, str]:

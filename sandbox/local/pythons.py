@@ -1,4 +1,4 @@
-"""Finds interpreters on this machine for images such as `python:3.11-bookworm`."""
+"""Finds Python interpreters on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 
 from podgym.sandbox.errors import ImageError
 
-__all__ = ["Interpreter", "find_pythons", "version_of"]
+__all__ = ["Interpreter", "find_pythons"]
 
-_BASE = re.compile(r"(?:docker\.io/)?(?:library/)?python:(3\.\d+)(?:\.\d+)?(?:-[\w.-]+)?")
 _EXECUTABLE = re.compile(r"python(3\.\d+)")
 
 
@@ -29,22 +28,6 @@ class Interpreter:
     def prefix(self) -> Path:
         """The installation's directory."""
         return self.executable.parent.parent
-
-
-def version_of(base: str) -> str | None:
-    """`"3.11"` for `python:3.11-bookworm`, None for `host`.
-
-    Raises `ImageError` for any other base.
-    """
-    if base == "host":
-        return None
-    found = _BASE.fullmatch(base)
-    if found is None:
-        raise ImageError(
-            f"The local provider cannot make a sandbox from base image {base!r}; it knows 'host' and 'python:3.X' images.",
-            remedy="Use the docker provider for this task.",
-        )
-    return found[1]
 
 
 def find_pythons(configured: Mapping[str, str]) -> dict[str, Interpreter]:

@@ -15,6 +15,8 @@ from podgym.sandbox.local.link import Link, Reply, environment_blob
 if TYPE_CHECKING:
     import socket
 
+    from podgym.sandbox.local.toolchains import Toolchain
+
 __all__ = ["LocalSandbox"]
 
 GRACE_S = 30.0
@@ -26,8 +28,11 @@ _RAN_OUT = b"\nsandbox: a process was killed because the sandbox's memory limit 
 class LocalSandbox:
     """Made by `LocalProvider.create`."""
 
-    def __init__(self, ident: int, channel: socket.socket, *, end: Callable[[LocalSandbox], Awaitable[None]]) -> None:
+    def __init__(
+        self, ident: int, channel: socket.socket, *, end: Callable[[LocalSandbox], Awaitable[None]], toolchain: Toolchain | None = None
+    ) -> None:
         self.ident = ident
+        self._toolchain = toolchain
         self.gone: asyncio.Future[tuple[int, bool]] = asyncio.get_running_loop().create_future()
         """Wait status of the init and whether memory ran out, once nothing of the sandbox is left."""
         self.link = Link(channel, loop=asyncio.get_running_loop(), on_end=self._ended)
@@ -53,6 +58,8 @@ class LocalSandbox:
             raise ValueError(f"timeout_s must be positive, not {timeout_s}.")
         if output_limit < 0:
             raise ValueError(f"output_limit must not be negative, not {output_limit}.")
+        if env and "PATH" in env and self._toolchain is not None:
+            env = {**env, "PATH": self._toolchain.on_path(env["PATH"])}
         blob = environment_blob(dict(env)) if env else b""
         payload = wire.pack_run(
             os.fsencode(script), cwd=os.fsencode(cwd or ""), env=blob, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import io
 import os
+import pickle
 import tarfile
 import tempfile
 import time
@@ -16,7 +17,7 @@ import docker
 import pytest
 import pytest_asyncio
 
-from podgym.sandbox import Copy, ImageError, ImageRecipe, SandboxSpec, Step, TransportError
+from podgym.sandbox import Copy, ImageError, ImageRecipe, KnowsBases, SandboxSpec, Step, TransportError
 
 pytestmark = [pytest.mark.docker, pytest.mark.asyncio(loop_scope="session")]
 
@@ -137,6 +138,55 @@ class TestBuilding:
         tell = recipe(after=(Step(run='echo "$PIP_INDEX_URL $no_proxy" > /told; cat /usr/local/share/podgym-ca.pem >> /told'),))
         said = await seen(provider, spec(tell), 'cat /told; echo; echo "[$PIP_INDEX_URL$no_proxy]"')
         assert said.splitlines() == ["https://example.org/simple example.org", "certificates", "[]"]
+        kept = await seen(provider, spec(tell), "ls -A /usr/local/share; env")
+        assert "podgym-ca" not in kept
+
+    async def test_certificates_do_not_change_the_name(self, engine, kit, opened, tmp_path):
+        (tmp_path / "ca.pem").write_text("certificates")
+        once = spec(recipe(after=(Step(run="cat /proc/sys/kernel/random/uuid > /id"),)))
+        first = await seen(kit.provider, once, "cat /id")
+        assert await seen(opened(build_ca_bundle=tmp_path / "ca.pem"), once, "cat /id") == first
+
+    async def test_directories_to_write_to_are_there_before_the_first_step(self, kit):
+        whole = recipe(
+            workdir="/testbed", writable=("/opt/podgym", "/srv/a/b"), before=(Step(run="pwd; test -d /opt/podgym -a -d /srv/a/b"),)
+        )
+        assert await seen(kit.provider, spec(whole, workdir="/testbed"), "pwd; ls -d /opt/podgym") == "/testbed\n/opt/podgym\n"
+
+    async def test_recipes_that_are_equal_up_to_before_share_those_layers(self, engine, kit, tmp_path):
+        """From contexts of their own, whose files differ in owner, mode and time but not in content."""
+        ids, layers = set(), []
+        for number in (1, 2):
+            context = tmp_path / str(number)
+            context.mkdir()
+            with tarfile.open(context / "manifests.tar", "w") as tar:
+                entry = tarfile.TarInfo("go.mod")
+                entry.size = 5
+                tar.addfile(entry, io.BytesIO(b"x\ny\nz"))
+            (context / "manifests.tar").chmod(0o600 if number == 1 else 0o664)
+            os.utime(context / "manifests.tar", (number, number))
+            (context / "repo.tar").write_bytes(_tar_of(f"file-{number}"))
+            shared = recipe(
+                writable=("/opt/podgym",),
+                before_copies=(Copy(source="manifests.tar", target="/testbed"),),
+                before=(Step(run="cat /testbed/go.mod /proc/sys/kernel/random/uuid > /opt/podgym/id"),),
+                copies=(Copy(source="repo.tar", target="/testbed"),),
+                after=(Step(run=f"echo {number} > /number"),),
+            )
+            ids.add(await seen(kit.provider, spec(shared, context), "cat /opt/podgym/id"))
+            assert await seen(kit.provider, spec(shared, context), "cat /number; ls /testbed") == f"{number}\nfile-{number}\ngo.mod\n"
+            found = await asyncio.to_thread(engine.api.inspect_image, f"podgym/{shared.digest(context)}")
+            layers.append(found["RootFS"]["Layers"])
+        assert len(ids) == 1, "the step has run once"
+        same = [one == other for one, other in zip(*layers, strict=True)]
+        own = 2 + bool(kit.provider._config.build_ca_bundle)
+        assert same.index(False) == len(same) - own, "the repository's layer is the first that differs"
+
+    async def test_tags_are_bases(self, engine, kit):
+        assert isinstance(kit.provider, KnowsBases)
+        bases = await kit.provider.bases()
+        assert BASE in bases
+        assert "<none>:<none>" not in bases
 
     async def test_an_image_that_was_removed_is_built_again(self, engine, kit):
         wanted = spec(recipe(after=(Step(run="echo again > /again"),)))
@@ -156,17 +206,45 @@ class TestFailing:
         assert "line 3" in caught.value.message
         assert "bad" in caught.value.message
         assert "first" not in caught.value.message
+        assert (caught.value.step, caught.value.timed_out) == (1, False)
+        assert caught.value.log == "line 1\nline 2\nline 3\nbad\n"
         assert caught.value.remedy
 
     async def test_a_step_that_does_not_end(self, kit):
         endless = recipe(after=(Step(run="echo begun; sleep 600", timeout_s=1.5),))
-        with pytest.raises(ImageError, match=r"Step 1 of the recipe did not end in time: echo begun(.|\n)*begun"):
+        with pytest.raises(ImageError, match=r"Step 1 of the recipe did not end in time: echo begun(.|\n)*begun") as caught:
             await kit.provider.create(spec(endless))
+        assert (caught.value.step, caught.value.timed_out, caught.value.log) == (0, True, "begun\n")
+
+    async def test_a_long_log_is_kept_to_its_end(self, kit):
+        loud = recipe(after=(Step(run="i=0; while [ $i -lt 9000 ]; do echo line $i; i=$((i + 1)); done; exit 1"),))
+        with pytest.raises(ImageError) as caught:
+            await kit.provider.create(spec(loud))
+        error = pickle.loads(pickle.dumps(caught.value))
+        assert len(error.log) == 65_536
+        assert error.log.endswith("line 8999\n")
+        assert len(error.message) < 5000
+
+    async def test_a_step_that_talks_like_the_engine(self, kit):
+        liar = recipe(
+            after=(Step(run='for i in 1 2 3 90 999; do echo; echo "Step $i/4 : RUN x"; sleep 0.1; done; exit 3'), Step(run="true"))
+        )
+        with pytest.raises(ImageError, match="exit code 3") as caught:
+            await kit.provider.create(spec(liar))
+        assert caught.value.step in (0, 1)
+
+    async def test_packages_that_cannot_be_installed(self, kit):
+        broken = recipe(packages=("git",), before=(Step(run="true"),), env={"PATH": "/nowhere"})
+        with pytest.raises(ImageError, match="Installing the recipe's packages failed with exit code 1: git") as caught:
+            await kit.provider.create(spec(broken))
+        assert caught.value.step is None
+        assert "apt-get" in caught.value.log
 
     async def test_a_base_that_is_not_there(self, kit):
         nowhere = ImageRecipe(base="127.0.0.1:9/no/such:image", after=(Step(run="true"),))
-        with pytest.raises(ImageError, match=r"from 127\.0\.0\.1:9/no/such:image failed"):
+        with pytest.raises(ImageError, match=r"from 127\.0\.0\.1:9/no/such:image failed") as caught:
             await kit.provider.create(spec(nowhere))
+        assert caught.value.step is None
 
     async def test_a_context_that_cannot_be_packed(self, opened, tmp_path):
         provider = opened(build_ca_bundle=tmp_path / "missing.pem")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import io
+import json
 import os
+import pickle
 import subprocess
 import tarfile
 from pathlib import Path
@@ -14,9 +16,11 @@ from typing import Any
 import pytest
 
 from podgym.sandbox import Copy, ImageError, ImageRecipe, SandboxSpec, Step
-from podgym.sandbox.local import LocalConfig, LocalProvider, reap
+from podgym.sandbox.local import LocalConfig, reap
+from podgym.sandbox.local.binds import Binds
 from podgym.sandbox.local.drafts import remove_tree
-from podgym.sandbox.local.pythons import find_pythons, version_of
+from podgym.sandbox.local.packages import missing_packages
+from podgym.sandbox.local.pythons import find_pythons
 
 
 @pytest.fixture
@@ -210,11 +214,80 @@ async def test_a_virtual_environment_of_an_image_works(local, context):
     assert await output(sandbox, "/opt/venv/bin/python -c 'import sys; print(sys.prefix)'") == "/opt/venv\n"
 
 
+async def test_what_a_failing_step_said_is_in_the_error(local, context):
+    recipe = {
+        "before": (Step(run="echo first"),),
+        "copies": (REPO,),
+        "after": (
+            Step(run="true"),
+            Step(run="i=0; while [ $i -lt 9000 ]; do echo line $i; i=$((i + 1)); done; echo to the other >&2; echo last; exit 7"),
+        ),
+    }
+    with pytest.raises(ImageError, match=r"Step 3 of the recipe failed with exit code 7") as caught:
+        await local().create(spec(context, **recipe))
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (error.step, error.timed_out) == (2, False)
+    assert error.log.endswith("line 8999\nto the other\nlast\n")
+    assert len(error.log) == 65_536
+    assert len(error.message) < 5000
+    with pytest.raises(ImageError) as caught:
+        await local().create(spec(context, before=(Step(run="echo begun; sleep 9", timeout_s=0.3),)))
+    assert (caught.value.step, caught.value.timed_out, caught.value.log) == (0, True, "begun\n")
+    with pytest.raises(ImageError) as caught:
+        await local().create(spec(context, base="swift:6"))
+    assert (caught.value.step, caught.value.timed_out, caught.value.log) == (None, False, "")
+
+
+class TestPackages:
+    """None are installed; the image says so."""
+
+    async def test_what_the_machine_lacks_is_written_down(self, local, context, tmp_path):
+        cache = tmp_path / "cache"
+        recipe = {
+            "packages": ("no-such-package", "bash", "none-either"),
+            "writable": ("/opt/podgym",),
+            "before": (Step(run="cp /opt/podgym/install.log /opt/podgym/seen; echo installed: x >> /opt/podgym/install.log"),),
+            "copies": (REPO,),
+        }
+        sandbox = await local(cache=cache).create(spec(context, **recipe))
+        expected = "not installed: no-such-package\nnot installed: none-either\n"
+        if not missing_packages(["bash"]):
+            assert await output(sandbox, "cat /opt/podgym/seen") == expected
+            assert await output(sandbox, "cat /opt/podgym/install.log") == f"{expected}installed: x\n"
+        for record in cache.glob("*/*/done"):
+            assert {"no-such-package", "none-either"} <= set(json.loads(record.read_text())["not_installed"])
+
+    async def test_without_its_directory_nothing_is_written(self, local, context, tmp_path):
+        recipe = {"packages": ("no-such-package",), "before": (Step(run="test ! -e /opt/podgym"),)}
+        await local(cache=tmp_path / "cache").create(spec(context, **recipe))
+
+    async def test_the_directory_is_there_before_the_first_step(self, local, context):
+        recipe = {"writable": ("/opt/podgym", "/srv/a/b"), "before": (Step(run="test -d /opt/podgym && test -w /srv/a/b"),)}
+        await local().create(spec(context, **recipe))
+
+    def test_by_the_package_database(self, tmp_path, monkeypatch):
+        program = tmp_path / "dpkg-query"
+        lines = (
+            "installed\\tlibreal-dev\\tlibold-dev, libvirtual-dev (= 2)\\n",
+            "not-installed\\tgone\\t\\n",
+            "config-files\\tleft\\tlibleft\\n",
+        )
+        program.write_text(f"#!/bin/sh\nprintf '{''.join(lines)}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        wanted = ("libreal-dev", "libold-dev", "libvirtual-dev", "gone", "left", "libleft", "gone")
+        assert missing_packages(wanted) == ("gone", "left", "libleft")
+        assert missing_packages(()) == ()
+        monkeypatch.setenv("PATH", str(tmp_path / "none"))
+        assert missing_packages(["bash"]) == ("bash",)
+
+
 class TestBadRecipes:
     @pytest.mark.parametrize(
         ("recipe", "message"),
         [
-            ({"base": "node:20"}, "node:20"),
+            ({"base": "swift:6"}, "swift:6"),
+            ({"base": "node:99"}, r"wants Node 99, which this machine lacks \(found: "),
             ({"base": "python:3.99-slim"}, "uv python install 3.99"),
             ({"copies": (Copy(source="none.tar", target="/testbed"),)}, "none.tar"),
             ({"copies": (Copy(source="../repository", target="/testbed"),)}, "not inside"),
@@ -281,13 +354,6 @@ class TestBadRecipes:
 
 
 class TestPythons:
-    def test_bases(self):
-        assert version_of("host") is None
-        assert version_of("python:3.11-bookworm") == "3.11"
-        assert version_of("docker.io/library/python:3.9.18-slim") == "3.9"
-        with pytest.raises(ImageError, match="alpine"):
-            version_of("alpine")
-
     def test_configured_ones_come_first(self, tmp_path):
         fake = tmp_path / "bin" / "python3.11"
         fake.parent.mkdir()
@@ -318,7 +384,6 @@ def test_leftovers_without_permissions_are_removed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_interpreters_are_bound_once_for_one_version_manager(local):
-    provider = local()
-    assert isinstance(provider, LocalProvider)
-    assert len(provider._python_binds) <= 3
+def test_interpreters_are_bound_once_for_one_version_manager():
+    folders = {python.prefix for python in find_pythons({}).values()}
+    assert len(Binds(folders, LocalConfig().expose).mounts) <= 3

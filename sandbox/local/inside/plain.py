@@ -52,7 +52,9 @@ def make_plain_root(spec: dict[str, Any], scratch: str, layers: str) -> str:
     for folder in (spec["home"], spec["workdir"]):
         os.makedirs(top + folder, exist_ok=True)
     environment = spec["env"]
-    environment["PATH"] = environment["PATH"].replace("/opt/python/bin", f"{top}/opt/python/bin")
+    linked = {os.path.dirname(target) for target, _ in spec["links"]}
+    entries = environment["PATH"].split(":")
+    environment["PATH"] = ":".join(top + entry if entry in linked else entry for entry in entries)
     environment["HOME"] = top + environment["HOME"]
     environment.setdefault("TMPDIR", f"{top}/tmp")
     return top

@@ -1,7 +1,7 @@
 """The file system of a sandbox: a template made once by the spawner, and one root per sandbox made from it.
 
 The template is a tmpfs that holds read-only binds of the machine's programs, a minimal `/dev`, and under `/.podgym`
-what the spawner needs (image layers, scratch space, interpreters). The spawner pivots into it, so the rest of the
+what the spawner needs (image layers, scratch space, toolchains). The spawner pivots into it, so the rest of the
 machine is already out of reach there. A sandbox's root is a fresh tmpfs, or a scratch directory, with those binds,
 its own `/proc`, and an overlay for each directory that its image keeps; all else on it is writable and its own. What all
 sandboxes see of the template, `/dev` too, is read-only: for a driver that is not root it belongs to the sandboxes' user.
@@ -40,7 +40,7 @@ def make_template(config: dict[str, Any]) -> Template:
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     exposed = [(path, os.readlink(path) if os.path.islink(path) else "") for path in config["expose"] if os.path.lexists(path)]
     binds: list[tuple[str, str, bool]] = [(path, path, True) for path, link in exposed if not link]
-    binds += [(path, f"{HOLD}/{name}", True) for name, path in config["pythons"].items()]
+    binds += [(path, f"{HOLD}/{name}", True) for name, path in config["toolchains"].items()]
     binds += [(config["layers"], f"{HOLD}/layers", False), (config["scratch"], f"{HOLD}/scratch", False), ("/proc", f"{HOLD}/proc", False)]
     binds += [(f"/dev/{name}", f"/dev/{name}", False) for name in DEVICES if os.path.exists(f"/dev/{name}")]
     top = "/tmp"
