@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from podgym.envs.code import BuildOptions, BuildReport, CodeEnvironment, build_task
+from podgym.envs.build import BuildOptions, BuildReport, build_task
+from podgym.envs.code import CodeEnvironment
 from podgym.envs.contract import Task
 from podgym.envs.harbor import TaskFiles, read_task
 from podgym.errors import PodgymError
@@ -127,7 +128,7 @@ def _row(source: str, report: BuildReport) -> dict[str, Any]:
         "stage": report.stage,
         "reason": report.reason,
         "build_system": report.build_system,
-        "python": report.python,
+        "toolchain": f"{report.language} {report.toolchain}",
         "framework": report.framework,
         "tests": report.tests.total,
         "passed": report.tests.passed,
@@ -273,7 +274,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
                 for name, one in row["rewards"].items()
             )
         numbers = (row["tests"], row["fail_to_pass"], row["pass_to_pass"], row["flaky"], row["seconds"])
-        lines.append((row["project"], row["commit"], row["build_system"], row["python"], row["framework"], *map(str, numbers), outcome))
+        lines.append((row["project"], row["commit"], row["build_system"], row["toolchain"], row["framework"], *map(str, numbers), outcome))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for number, line in enumerate(lines):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")

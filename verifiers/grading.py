@@ -100,6 +100,8 @@ class GradingPlan(BaseModel):
     """Directories that join the import path; no new file there may shadow the standard library or the test runner."""
     decoys: Decoys | None = None
     """What full marks are held against."""
+    clean: bool = True
+    """With the gold fix every command ends with exit code 0: the tests that are not required pass as well."""
     deterministic: bool = True
     """Equal changes get equal verdicts: validation saw no flaky test, required or not."""
     create_timeout_s: float = Field(default=900.0, gt=0)

@@ -47,6 +47,8 @@ class TestCommand(BaseModel):
     timeout_s: float = Field(default=600.0, gt=0)
     plugins: bool = True
     """Load pytest's installed plug-ins; False sets PYTEST_DISABLE_PLUGIN_AUTOLOAD."""
+    reverse: bool = False
+    """Run the test files from the last to the first, to find tests that need an order; a program takes no order."""
     log_bytes: int = Field(default=256 << 10, ge=1024)
     """How much of what the tests print is kept."""
 
@@ -56,6 +58,8 @@ class TestCommand(BaseModel):
             raise ValueError(
                 f"{self.framework} takes no arguments, only targets; got {list(self.args)}. Move them to `targets`, or use pytest."
             )
+        if self.framework == "program" and self.reverse:
+            raise ValueError("A program decides the order of its tests itself; `reverse` is for pytest and unittest.")
         if self.framework != "program":
             if self.script or self.report is not None:
                 raise ValueError(f"{self.framework} is run by podgym itself; `script` and `report` are for framework='program'.")

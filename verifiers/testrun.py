@@ -56,6 +56,7 @@ async def run_tests(
             laying_script(setup, removals),
             'export PODGYM_PYTHONPATH="${PYTHONPATH-}"; ',
             UNSET_FOR_PYTHON,
+            "export PODGYM_REVERSE=1; " if command.reverse else "unset PODGYM_REVERSE; ",
             "" if command.plugins else "export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1; ",
             f'p={shlex.quote(command.python)}; command -v "$p" >/dev/null || p=python3; ',
             in_command_cwd,

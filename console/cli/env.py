@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from podgym.console.cli.formats import export_tasks, import_tasks
 from podgym.console.cli.naming import tasks_directory
-from podgym.console.cli.options import AsJson, Options, Provider, ProviderOptions, pairs
+from podgym.console.cli.options import AsJson, BuildTimeout, Cluster, Options, Provider, ProviderOptions, Workers, pairs
 from podgym.console.cli.output import out, print_facts, print_json, print_table, print_text, say, shown_path
 
 if TYPE_CHECKING:
     from podgym.envs import Task
-    from podgym.envs.code import BuildOptions, BuildReport
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Tasks and environment types.", no_args_is_help=True)
+
+app.command("import")(import_tasks)
+app.command("export")(export_tasks)
 
 TaskPath = Annotated[Path, typer.Argument(metavar="TASK", help="A task's directory.")]
 
@@ -40,20 +43,30 @@ def init(
 
 @app.command()
 def build(
-    source: Annotated[str, typer.Argument(metavar="PATH_OR_URL", help="A git repository.")],
+    source: Annotated[str | None, typer.Argument(metavar="PATH_OR_URL", help="A git repository.")] = None,
     *,
-    commit: Annotated[str, typer.Option("--commit", help="The commit that fixed something and changed tests.")],
+    commit: Annotated[str | None, typer.Option("--commit", help="The commit that fixed something and changed tests.")] = None,
     out_dir: Annotated[Path, typer.Option("--out", help="The task becomes a directory in it.")] = Path("tasks"),
+    many: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Build many: a JSON object a line, with repo, commit and any options.")
+    ] = None,
+    scan: Annotated[
+        int | None, typer.Option("--scan", metavar="N", min=1, help="Build the last N commits (to --commit) that change tests and source.")
+    ] = None,
+    workers: Workers = 1,
+    cluster: Cluster = None,
+    build_timeout: BuildTimeout = 7200.0,
     issue_file: Annotated[Path | None, typer.Option("--issue-file", help="The issue's text; by default the commit's message.")] = None,
     issue: Annotated[str | None, typer.Option("--issue", help="The issue's text.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="The task's id; by default repository and commit.")] = None,
-    provider: Provider = "local",
+    provider: Provider = "auto",
     provider_options: ProviderOptions = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="k=v", help="Any option of a build; see its documentation.")
     ] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="An edited plan, as --dry-run --json prints it.")] = None,
-    python: Annotated[str | None, typer.Option("--python", help="Minor version, such as 3.11.")] = None,
+    language: Annotated[str | None, typer.Option("--language", help="In place of the one that the changed files suggest.")] = None,
+    toolchain: Annotated[str | None, typer.Option("--toolchain", help="Its version, such as 3.11 or 17.")] = None,
     parent: Annotated[int | None, typer.Option("--parent", help="Of a merge commit: the parent before the fix, from 1.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="train, test, or any name.")] = None,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Run no tests: a task to look at, not to grade.")] = False,
@@ -62,25 +75,41 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and build nothing.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Make a task from the commit that fixed an issue. Exit 1 where no task comes of it; the report says why."""
+    """Make a task from the commit that fixed an issue. Exit 1 where no task comes of it; the report says why.
+
+    With --from or --scan many, each in a process of its own, into one directory; exit 0 where all were tried. The same command goes on
+    where it was stopped.
+    """
     if issue is not None and issue_file is not None:
         raise typer.BadParameter("Give the issue once.", param_hint="--issue-file")
-    text = _text(issue_file) if issue_file is not None else issue
+    from podgym.console.cli.building import build_one, build_options, print_build, print_plan, read_text
+
+    text = read_text(issue_file, "--issue-file") if issue_file is not None else issue
     given = pairs(options, "--option")
-    given |= {key: value for key, value in {"python": python, "parent": parent, "split": split}.items() if value is not None}
+    chosen = {"language": language, "toolchain": toolchain, "parent": parent, "split": split}
+    given |= {key: value for key, value in chosen.items() if value is not None}
     given |= {"overwrite": overwrite} if overwrite else {}
     given |= {"audit": audit} if audit else {}
     given |= {"run_tests": False} if no_validate else {}
-    built = _build_options(given, plan)
+    built = build_options(given, plan)
+    where = (provider, pairs(provider_options, "--provider-option"))
+    if many is not None or scan is not None:
+        from podgym.console.cli.funnel import build_many
+
+        single = {"issue": issue, "issue_file": issue_file, "name": name, "plan": plan, "dry_run": dry_run}
+        how = {"provider": where, "workers": workers, "cluster": cluster, "timeout_s": build_timeout}
+        return build_many(
+            source, commit, out_dir, file=many, count=scan, given=given, options=built, single=single, how=how, as_json=as_json
+        )
+    if source is None or commit is None:
+        raise typer.BadParameter("Give a repository and --commit, or --from FILE.", param_hint="PATH_OR_URL")
     if dry_run:
-        return _dry_run(source, commit, text, built, as_json=as_json)
-    report = _build(
-        source, commit, out_dir, provider=(provider, pairs(provider_options, "--provider-option")), issue=text, name=name, options=built
-    )
+        return print_plan(source, commit, text, provider=where, options=built, as_json=as_json)
+    report = build_one(source, commit, out_dir, provider=where, issue=text, name=name, options=built)
     if as_json:
         print_json(report)
     else:
-        _print_build(report)
+        print_build(report)
     return int(report.status == "failed")
 
 
@@ -206,113 +235,6 @@ def show(
     fail_to_pass = found.grading.get("fail_to_pass", ())
     if fail_to_pass:
         print_text("\nfails before, passes after:\n" + "\n".join(f"  {test}" for test in fail_to_pass))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise typer.BadParameter(f"{file} is not UTF-8.", param_hint="--issue-file") from error
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}.", param_hint="--issue-file") from error
-
-
-def _build_options(given: dict[str, Any], plan: Path | None) -> BuildOptions:
-    from pydantic import ValidationError
-
-    from podgym.envs.code import BuildOptions, PythonPlan
-
-    try:
-        if plan is not None:
-            given["plan"] = PythonPlan.model_validate_json(_text(plan))
-        return BuildOptions(**given)
-    except ValidationError as error:
-        first: Any = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        allowed = ", ".join(BuildOptions.model_fields)
-        hint = "--plan" if plan is not None and first["loc"] and first["loc"][0] not in BuildOptions.model_fields else "--option"
-        raise typer.BadParameter(f"{key}: {first['msg']}. Options of a build: {allowed}.", param_hint=hint) from error
-
-
-def _dry_run(source: str, commit: str, issue: str | None, options: BuildOptions, *, as_json: bool) -> int:
-    from podgym.envs.code import read_plan
-
-    prepared = read_plan(source, commit, issue=issue, options=options)
-    plan = prepared.plan
-    if as_json:
-        print_json(plan)
-        return 0
-    print_facts(
-        {
-            "commit": prepared.fix.sha,
-            "base": prepared.fix.base,
-            "built by": plan.build_system,
-            "python": f"{plan.python} ({plan.why_python})",
-            "tests": f"{plan.framework} in {plan.cwd}: {' '.join((*plan.test_args, *plan.suite)) or 'all'}",
-            "changed tests": ", ".join(plan.changed_tests),
-            "hidden": ", ".join(write.path for write in prepared.hidden),
-            "solution": ", ".join((*prepared.gold.files, *prepared.gold.deleted)),
-            "image": plan.recipe.base,
-            "notes": "; ".join(plan.notes),
-        }
-    )
-    for step in (*plan.recipe.before, *plan.recipe.after):
-        print_text(f"\n{step.run.rstrip()}")
-    print_text(f"\n{prepared.instruction}")
-    return 0
-
-
-def _build(
-    source: str,
-    commit: str,
-    out_dir: Path,
-    *,
-    provider: tuple[str, dict[str, Any]],
-    issue: str | None,
-    name: str | None,
-    options: BuildOptions,
-) -> BuildReport:
-    import asyncio
-
-    from podgym.envs.code import build_task
-    from podgym.sandbox.providers import open_provider
-
-    target = out_dir.absolute()
-
-    async def build() -> BuildReport:
-        opened = open_provider(*provider)
-        try:
-            return await build_task(source, commit, target, provider=opened, issue=issue, name=name, options=options, progress=say)
-        finally:
-            await opened.close()
-
-    return asyncio.run(build())
-
-
-def _print_build(report: BuildReport) -> None:
-    if report.status == "failed":
-        print_text(f"failed in {report.stage}: {report.reason}")
-        say(report.message)
-        if report.details:
-            say(report.details)
-        return
-    print_facts(
-        {
-            "task": report.task,
-            "status": report.status,
-            "directory": shown_path(Path(report.out)),
-            "commit": report.commit,
-            "built by": f"{report.build_system}, Python {report.python}, {report.framework}",
-            "tests": f"{report.tests.passed} of {report.tests.total} pass with the fix",
-            "fail to pass": len(report.fail_to_pass),
-            "pass to pass": len(report.pass_to_pass),
-            "flaky": len(report.flaky) or "",
-            "seconds": f"{report.seconds:.1f}",
-        }
-    )
-    for note in report.notes:
-        say(note)
-    say(f"Play its solution with: podgym rollout run {shown_path(Path(report.out))} --gold")
 
 
 def _tasks(tasks: str, options: dict[str, Any], limit: int) -> tuple[list[Task], bool]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Address", "AsJson", "Directory", "Options", "Provider", "ProviderOptions", "Sets", "pairs"]
+__all__ = [
+    "Address", "AsJson", "BuildTimeout", "Cluster", "Directory", "Options", "Provider", "ProviderOptions", "Sets", "Workers", "pairs",
+]  # fmt: skip
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Directory = Annotated[Path, typer.Option("--directory", "-d", help="Where runs are kept.")]
@@ -19,10 +21,15 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="
 Options = Annotated[
     list[str] | None, typer.Option("--option", "-o", metavar="k=v", help="Option of the environment type; any number of times.")
 ]
-Provider = Annotated[str, typer.Option("--provider", help="local, docker, or package.module:Class.")]
+Provider = Annotated[str, typer.Option("--provider", envvar="PODGYM_PROVIDER", help="auto, local, docker, or package.module:Class.")]
 ProviderOptions = Annotated[
     list[str] | None, typer.Option("--provider-option", metavar="k=v", help="Option of the provider; any number of times.")
 ]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Builds at once; from two on, Ray tasks.")]
+Cluster = Annotated[
+    str | None, typer.Option("--ray", metavar="ADDRESS", help="Build on a Ray cluster (auto, host:port, ray://host:port), not here.")
+]
+BuildTimeout = Annotated[float, typer.Option("--build-timeout", min=1.0, help="Seconds for one build of many.")]
 
 
 def pairs(items: list[str] | None, flag: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from podgym.console.demo.projects import Fix, draw_project, write_history
 from podgym.console.remedies import explained, missing_package, remedy_for
-from podgym.envs.code import BuildOptions, BuildReport, build_task
+from podgym.envs.build import BuildOptions, BuildReport, build_task
 from podgym.errors import PodgymError
 from podgym.sandbox.local import LocalConfig, LocalProvider
 

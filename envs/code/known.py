@@ -18,18 +18,8 @@ KNOWN = "tests/verdicts.json"
 
 
 def known_verdicts(plan: GradingPlan, *, digest: str, gold: Change, without: Mapping[str, TestOutcome]) -> bytes:
-    """The file: `without` are the outcomes of base+tests; with the gold fix every required test passed."""
-    outcomes: dict[str, TestOutcome] = {id_: without.get(id_, "missing") for id_ in plan.required}
-    failing = [id_ for id_, outcome in outcomes.items() if outcome != "passed"]
-    shown = ", ".join(f"{id_} {outcomes[id_]}" for id_ in failing[:5])
-    nothing = Verdict(
-        status="scored",
-        reward=0.0,
-        failure="failed",
-        components={"fail_to_pass": 0.0, "pass_to_pass": 1.0},
-        tests=outcomes,
-        message=f"{len(failing)} of {len(outcomes)} required tests did not pass: {shown}{' …' if len(failing) > 5 else ''}",
-    )
+    """The file: `without` are the outcomes of base+tests (none where that gave no report, and then no change at all is left to be graded
+    when it comes); with the gold fix every required test passed."""
     solved = Verdict(
         status="scored",
         reward=1.0,
@@ -37,8 +27,28 @@ def known_verdicts(plan: GradingPlan, *, digest: str, gold: Change, without: Map
         tests=dict.fromkeys(plan.required, "passed"),
         diff=gold.diff_text,
     )
-    verdicts = {EMPTY_DIGEST: nothing.model_dump(mode="json"), gold.digest: solved.model_dump(mode="json")}
+    verdicts = {gold.digest: solved.model_dump(mode="json")}
+    if without:
+        verdicts[EMPTY_DIGEST] = _nothing(plan, without).model_dump(mode="json")
     return json.dumps({"task": digest, "verdicts": verdicts}).encode() + b"\n"
+
+
+def _nothing(plan: GradingPlan, without: Mapping[str, TestOutcome]) -> Verdict:
+    outcomes: dict[str, TestOutcome] = {id_: without.get(id_, "missing") for id_ in plan.required}
+    failing = [id_ for id_, outcome in outcomes.items() if outcome != "passed"]
+    shown = ", ".join(f"{id_} {outcomes[id_]}" for id_ in failing[:5])
+    return Verdict(
+        status="scored",
+        reward=0.0,
+        failure="failed",
+        components={"fail_to_pass": _share(plan.fail_to_pass, outcomes), "pass_to_pass": _share(plan.pass_to_pass, outcomes)},
+        tests=outcomes,
+        message=f"{len(failing)} of {len(outcomes)} required tests did not pass: {shown}{' …' if len(failing) > 5 else ''}",
+    )
+
+
+def _share(identities: tuple[str, ...], outcomes: Mapping[str, TestOutcome]) -> float:
+    return sum(outcomes[identity] == "passed" for identity in identities) / len(identities) if identities else 1.0
 
 
 def read_known(data: bytes, *, digest: str) -> dict[str, Verdict]:

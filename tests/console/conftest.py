@@ -48,6 +48,7 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("PODGYM_PROVIDER", "local")
     return CommandLine(capsys)
 
 
@@ -146,7 +147,10 @@ def fix(tmp_path_factory: pytest.TempPathFactory) -> Fix:
 def built(fix: Fix, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A task directory; not to be changed."""
     out = tmp_path_factory.mktemp("tasks")
-    assert run(["env", "build", str(fix.project), "--commit", fix.commit, "--out", str(out), "--name", "shop-discount"]) == 0
+    assert (
+        run(["env", "build", str(fix.project), "--commit", fix.commit, "--out", str(out), "--name", "shop-discount", "--provider", "local"])
+        == 0
+    )
     return out / "shop-discount"
 
 

@@ -50,7 +50,7 @@ def test_build_in_words(cli: Any, fix: Any):
 def test_a_plan_is_shown_edited_and_used(cli: Any, fix: Any, tmp_path: Path):
     said = cli("env", "build", fix.project, "--commit", fix.commit, "--dry-run", "--out", "tasks")
     assert said.code == 0
-    assert "unittest in /testbed" in said.out
+    assert "unittest in the repository" in said.out
     assert "shop.py" in said.out
     assert "A discount of 10 took 10 off" in said.out
     assert not (tmp_path / "tasks").exists()
@@ -122,7 +122,7 @@ def test_sources_that_are_not_there(cli: Any, fix: Any, project: Any, shop: Mapp
         (("--issue-file", "latin.md"), "not UTF-8"),
         (("-o", "nonsense"), "name=value"),
         (("-o", "nonsense=1"), "Options of a build: parent"),
-        (("--python", "two"), "python"),
+        (("--toolchain", "two"), "toolchain"),
         (("--parent", "zero"), "valid integer"),
     ],
 )
@@ -140,6 +140,10 @@ def test_a_provider_that_is_not_there(cli: Any, fix: Any):
     assert (
         "Options of sandbox provider 'local' are wrong"
         in cli("env", "build", fix.project, "--commit", fix.commit, "--provider-option", "x=1").err
+    )
+    assert (
+        "'auto' takes no options"
+        in cli("env", "build", fix.project, "--commit", fix.commit, "--provider", "auto", "--provider-option", "x=1").err
     )
 
 

@@ -12,7 +12,7 @@ from podgym.console.demo.bugs import FAMILIES, Family, draw_function
 from podgym.console.demo.demonstrations import draw_edit
 from podgym.console.demo.projects import draw_project, write_history
 from podgym.envs.audit import audit
-from podgym.envs.code import build_task
+from podgym.envs.build import build_task
 from podgym.sandbox.local import LocalConfig, LocalProvider
 
 

@@ -106,7 +106,8 @@ def test_demonstrations_are_tokens_of_real_rollouts(tmp_path: Path) -> None:
 
     from podgym.console.demo.projects import write_history
     from podgym.console.demo.teacher import render
-    from podgym.envs.code import CodeEnvironment, build_task
+    from podgym.envs.build import build_task
+    from podgym.envs.code import CodeEnvironment
     from podgym.policy.scripted import ScriptedPolicy
     from podgym.policy.tokenizer import ByteTokenizer
     from podgym.rollout.attempt import run_attempt

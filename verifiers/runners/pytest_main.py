@@ -10,6 +10,16 @@ import sys
 import tempfile
 
 
+class Reversed:
+    """Test files from the last to the first; within a file nothing changes."""
+
+    def pytest_collection_modifyitems(self, items: "list[object]") -> None:
+        files: "dict[str, list[object]]" = {}
+        for item in items:
+            files.setdefault(item.nodeid.split("::")[0], []).append(item)  # type: ignore[attr-defined]
+        items[:] = [item for file in reversed(list(files.values())) for item in file]
+
+
 def main(marker: bytes) -> None:
     """Keep stdout for the report, prepare the import path as `python -m pytest` does, run, hand over, end."""
     private = os.dup(1)
@@ -34,7 +44,8 @@ def main(marker: bytes) -> None:
     path = os.path.join(folder, os.urandom(8).hex() + ".xml")
     options = ["-p", "no:cacheprovider", "--junitxml=" + path, "-o", "junit_family=xunit1", "-o", "junit_logging=no"]
     sys.argv[:] = ["pytest"] + arguments
-    code = int(pytest.main(options + arguments))
+    plugins = [Reversed()] if os.environ.pop("PODGYM_REVERSE", "") else None
+    code = int(pytest.main(options + arguments, plugins))
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -116,14 +116,14 @@ def load_file(path: str) -> unittest.TestSuite:
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
-def run(targets: "list[str]", result: Result) -> None:
+def run(targets: "list[str]", result: Result, backwards: bool) -> None:
     """Load and run each target; what cannot be loaded is one error under the target's own name."""
-    for target in targets:
+    for target in reversed(targets) if backwards else targets:
         if os.path.exists(target):
             paths, load = test_files(target), load_file
         else:
             paths, load = [target], unittest.defaultTestLoader.loadTestsFromName  # type: ignore[assignment]
-        for path in paths:
+        for path in reversed(paths) if backwards else paths:
             result.file = relative(path, result.root) if load is load_file else ""
             try:
                 load(path).run(result)
@@ -171,7 +171,7 @@ def main(marker: bytes) -> None:
     sys.path[:] = added + [entry for entry in sys.path if entry != own]
     sys.argv[:] = ["unittest"] + targets
     result = Result(root)
-    run(targets, result)
+    run(targets, result, bool(os.environ.pop("PODGYM_REVERSE", "")))
     passed = all(outcome in ("passed", "skipped") for outcome, _ in result.cases.values())
     code = (0 if passed else 1) if result.cases else 5
     for stream in (sys.stdout, sys.stderr):

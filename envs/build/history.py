@@ -1,0 +1,64 @@
+"""The fix commit as data: which parent is the state before it, and which files differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from podgym.envs.build.errors import BuildError
+from podgym.envs.repository.source import FileChange, SourceRepository
+
+__all__ = ["Fix", "read_fix"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A commit, and the parent that it is compared with."""
+
+    sha: str
+    base: str
+    message: str
+    committed: datetime
+    changes: tuple[FileChange, ...]
+
+
+def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None) -> Fix:
+    """What `commit` changed against its parent; `parent` (from 1) chooses one where there are several.
+
+    Raises `RepositoryError` for a commit that is not there, and `BuildError` for the first commit of a history, a merge
+    without `parent`, and a commit that changes nothing.
+    """
+    sha = source.resolve(commit)
+    info = source.commit(sha)
+    if not info.parents:
+        raise BuildError(
+            f"Commit {sha[:12]} has no parent, so there is no state before the fix.",
+            stage="resolve",
+            reason="root_commit",
+            remedy="Choose a commit that mends something that an earlier commit has.",
+        )
+    if len(info.parents) > 1 and parent is None:
+        listed = ", ".join(f"{number}: {one[:12]}" for number, one in enumerate(info.parents, 1))
+        raise BuildError(
+            f"Commit {sha[:12]} is a merge of {len(info.parents)} parents ({listed}).",
+            stage="resolve",
+            reason="merge_commit",
+            remedy="Say which side is the state before the fix with --parent N (usually 1), or choose the commit that was merged.",
+        )
+    if parent is not None and not 1 <= parent <= len(info.parents):
+        raise BuildError(
+            f"Commit {sha[:12]} has {len(info.parents)} parent(s); parent {parent} is not one of them.",
+            stage="resolve",
+            reason="merge_commit",
+            remedy=f"Use --parent 1{f' to {len(info.parents)}' if len(info.parents) > 1 else ''}, or leave it out.",
+        )
+    base = info.parents[(parent or 1) - 1]
+    changes = tuple(source.changed_files(base, sha))
+    if not changes:
+        raise BuildError(
+            f"Commit {sha[:12]} changes no file against its parent {base[:12]}.",
+            stage="split",
+            reason="empty_commit",
+            remedy="Choose a commit that changes source and tests.",
+        )
+    return Fix(sha, base, info.message, datetime.fromtimestamp(info.committer_time, UTC), changes)

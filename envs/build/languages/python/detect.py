@@ -1,0 +1,170 @@
+"""Files to facts: a Python project is read, never run."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from podgym.envs.build.languages.python.facts import Framework, PythonFacts
+from podgym.envs.build.languages.python.needs import test_requirements, wanted_extras
+from podgym.envs.build.languages.python.paths import PythonTestPaths
+from podgym.envs.build.languages.python.project import Project, Reader
+from podgym.envs.build.languages.python.requirements import Requirements
+from podgym.envs.build.languages.python.setupfile import parse
+
+__all__ = ["detect", "project_root"]
+
+_MAX_TEST_FILES = 500
+_COVERAGE = r"--cov\b"
+_PARALLEL = r"(^|[\s=])-n[\s=]*(auto|logical|\d+)|--numprocesses|--dist\b"
+_PLUGINS = (
+    (_COVERAGE, "pytest-cov"),
+    (_PARALLEL, "pytest-xdist"),
+    (r"\basyncio_mode\b|\basyncio_default_fixture_loop_scope\b", "pytest-asyncio"),
+    (r"(^|\n)timeout\s*=|--timeout\b", "pytest-timeout"),
+    (r"--benchmark", "pytest-benchmark"),
+    (r"\bDJANGO_SETTINGS_MODULE\b|--ds\b", "pytest-django"),
+    (r"--random-order", "pytest-random-order"),
+)
+"""What in pytest's settings needs which plug-in; pytest refuses options that it does not know."""
+
+
+def project_root(paths: Iterable[str], changed: Sequence[str]) -> str:
+    """Directory of the project that the changed source belongs to: the deepest one with metadata above all of it."""
+    homes = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in ("pyproject.toml", "setup.py")}
+    if not homes - {""}:
+        return ""
+    nearest = {next((home for home in _above(path) if home in homes), "") for path in changed if path.endswith(".py")}
+    return nearest.pop() if len(nearest) == 1 else ""
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def detect(paths: Sequence[str], read: Reader, *, changed_source: Sequence[str], changed_tests: Sequence[str]) -> PythonFacts:
+    """The project's facts. `paths` and `read` are the whole repository's, `changed_*` the fix's files, of the tests the runnable ones."""
+    project = Project(project_root(paths, changed_source), paths, read)
+    prefix = f"{project.root}/" if project.root else ""
+    trees = _test_trees(paths, read, changed_tests)
+    requirements = test_requirements(project, trees)
+    settings = _pytest_settings(project)
+    framework = _framework([trees.get(path) for path in changed_tests], project, settings, requirements)
+    if framework == "pytest":
+        for plugin in ("pytest", *(plugin for pattern, plugin in _PLUGINS if re.search(pattern, _text(settings)))):
+            if plugin not in requirements.names:
+                requirements.add(plugin)
+    changed = tuple(path.removeprefix(prefix) if path.startswith(prefix) else "../" * prefix.count("/") + path for path in changed_tests)
+    return PythonFacts(
+        root=project.root,
+        installable=project.installable,
+        build_system=project.build_system,
+        name=project.name,
+        requires_python=project.requires_python,
+        pinned_python=project.pinned_python,
+        claimed_pythons=project.claimed_pythons,
+        dependencies=project.dependencies,
+        version_from=project.version_from,
+        extras=wanted_extras(project, requirements),
+        test_requirements=requirements.lines,
+        framework=framework,
+        test_args=_pytest_args(settings) if framework == "pytest" else (),
+        changed_tests=changed,
+        suite=_suite(framework, settings, changed),
+        src_layout=any(path.startswith("src/") and path.endswith(".py") for path in project.paths),
+        notes=tuple(dict.fromkeys(project.notes)),
+    )
+
+
+def _test_trees(paths: Sequence[str], read: Reader, changed: Sequence[str]) -> dict[str, ast.Module]:
+    """Syntax trees of the changed and then the other test files, as far as this Python can parse them."""
+    kinds = PythonTestPaths(paths)
+    others = [path for path in paths if path.endswith(".py") and kinds.is_test(path)]
+    trees = {}
+    for path in dict.fromkeys((*changed, *others[:_MAX_TEST_FILES])):
+        text = read(path)
+        tree = parse(text) if text is not None else None
+        if tree is not None:
+            trees[path] = tree
+    return trees
+
+
+def _pytest_settings(project: Project) -> dict[str, str]:
+    """pytest's settings, from the first file that it would take them from."""
+    for path in ("pytest.ini", ".pytest.ini"):
+        if path in project.paths:
+            return project.ini(path).get("pytest", {}) or {"minversion": "0"}
+    options = project.table("tool", "pytest", "ini_options") or {
+        key: value for key, value in project.table("tool", "pytest").items() if key != "ini_options"
+    }
+    if options:
+        return {key: " ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in options.items()}
+    return project.tox.get("pytest") or project.setup_cfg.get("tool:pytest") or {}
+
+
+def _text(settings: Mapping[str, str]) -> str:
+    return "\n".join(f"{key} = {value}" for key, value in settings.items())
+
+
+def _pytest_args(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """One broken file must not hide the others, and neither coverage's threshold nor a process pool may decide a result."""
+    args = ["--continue-on-collection-errors", "--maxfail=0", "-p", "no:randomly"]
+    options = settings.get("addopts", "")
+    if re.search(_COVERAGE, options):
+        args.append("--no-cov")
+    if re.search(_PARALLEL, options):
+        args += ["-n", "0"]
+    return tuple(args)
+
+
+def _suite(framework: Framework, settings: Mapping[str, str], changed: Sequence[str]) -> tuple[str, ...]:
+    """Targets of the whole suite: none where the framework finds the changed tests by itself."""
+    if framework == "unittest":
+        own = all(re.fullmatch(r"test.*\.py", path.rpartition("/")[2]) for path in changed)
+        return () if own else (".", *(path for path in changed if not path.rpartition("/")[2].startswith("test")))
+    patterns = settings.get("python_files", "").split() or ["test_*.py", "*_test.py"]
+    places = _split(settings.get("testpaths", ""))
+
+    within = [place.removeprefix("./").rstrip("/") for place in places]
+
+    def found(path: str) -> bool:
+        inside = not within or any(place in ("", ".") or f"{path}/".startswith(f"{place}/") for place in within)
+        name = path.rpartition("/")[2]
+        matches = any(fnmatch.fnmatch(path if "/" in pattern else name, pattern) for pattern in patterns)
+        return inside and matches and not path.startswith("../")
+
+    missing = [path for path in changed if not found(path)]
+    return (*(places or ["."]), *missing) if missing else ()
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _framework(changed: Sequence[ast.Module | None], project: Project, settings: Mapping[str, str], needs: Requirements) -> Framework:
+    """unittest where every changed test file can be run by it and nothing says that the project uses pytest."""
+    if settings or "pytest" in needs.names or any(path.rpartition("/")[2] == "conftest.py" for path in project.paths):
+        return "pytest"
+    return "unittest" if changed and all(tree is not None and _runs_on_unittest(tree) for tree in changed) else "pytest"
+
+
+def _runs_on_unittest(tree: ast.Module) -> bool:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
+            return False
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Test") and not node.bases:
+            return False
+    for inner in ast.walk(tree):
+        names = [alias.name for alias in inner.names] if isinstance(inner, ast.Import) else []
+        if isinstance(inner, ast.ImportFrom):
+            names.append(inner.module or "")
+        if any(name.split(".")[0] in ("pytest", "nose") for name in names):
+            return False
+    return True

@@ -1,0 +1,46 @@
+"""What a Python project's files say about how it is built and tested; values only, see `podgym.envs.build.languages.python.detect`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Framework", "PythonFacts"]
+
+Framework = Literal["pytest", "unittest"]
+
+
+class PythonFacts(BaseModel):
+    """One project at one commit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str = ""
+    """The project's directory relative to the repository; empty for the repository itself."""
+    installable: bool = False
+    """It has metadata that an installer can use."""
+    build_system: str = "none"
+    """`setuptools`, `setup.py`, `hatchling`, `flit`, `poetry`, `pdm`, …; `none` for plain files."""
+    name: str = ""
+    requires_python: str = ""
+    pinned_python: str = ""
+    claimed_pythons: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] | None = ()
+    """What the project needs to run; None where only its own build can tell."""
+    version_from: str = ""
+    """The tool that makes the version from git tags, or empty."""
+    extras: tuple[str, ...] = ()
+    """Extras of the project that its tests need."""
+    test_requirements: tuple[str, ...] = ()
+    """What its tests need beside that."""
+    framework: Framework = "unittest"
+    test_args: tuple[str, ...] = ()
+    """For the framework, so that one broken file, a coverage threshold or a process pool decides nothing."""
+    changed_tests: tuple[str, ...] = ()
+    """Test files that the fix changes and that can be run, relative to `root`."""
+    suite: tuple[str, ...] = ()
+    """Targets of the whole suite; none where the framework finds the changed tests by itself."""
+    src_layout: bool = False
+    notes: tuple[str, ...] = ()
+    """What was found and left out."""

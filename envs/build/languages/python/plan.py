@@ -1,0 +1,194 @@
+"""Facts of a Python project to its plan: the image, how the tests run, and why.
+
+A project of plain files with tests on unittest needs no step at all: its image is the base and the repository. All
+others get a virtual environment outside the work tree. What can be told without the project's files (its listed
+dependencies, the tests' requirements) is installed before the repository is copied, so that tasks of one day share
+those layers; the project itself is installed in place afterwards.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.languages.python.facts import PythonFacts
+from podgym.envs.build.languages.python.pythons import choose_python
+from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
+from podgym.sandbox import Step
+from podgym.verifiers import TestCommand
+
+__all__ = ["VENV", "plan_python"]
+
+VENV = "/opt/venv"
+
+_EDITABLE_SINCE = "2023-06-01"
+_BUILDERS = ("flit-core", "poetry-core", "setuptools", "wheel")
+"""Build tools are taken as of this date where a commit is older: by then all of them knew editable installs (PEP 660)."""
+
+_TEST_ENV = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "PIP_NO_INDEX": "1",
+    "PYTHONHASHSEED": "0",
+    "TZ": "UTC",
+}
+
+
+def plan_python(
+    facts: PythonFacts,
+    *,
+    committed: datetime,
+    catalogue: Catalogue,
+    python: str = "",
+    suite_timeout_s: float = 300.0,
+    step_timeout_s: float = 1800.0,
+    exports: Mapping[str, str] = MappingProxyType({}),
+    packages: Sequence[str] = (),
+) -> BuildPlan:
+    """The plan for `facts`. `python` overrides the choice; `exports` are set while installing; `packages` are Debian's.
+
+    Raises `BuildError` (no_toolchain) where no base image fits.
+    """
+    if python:
+        why = "asked for"
+    else:
+        python, why = choose_python(
+            requires=facts.requires_python,
+            pinned=facts.pinned_python,
+            claimed=facts.claimed_pythons,
+            committed=committed,
+            installable=facts.installable,
+            available=[image.version for image in catalogue.here("python") or catalogue.of("python")],
+        )
+    env = dict(_TEST_ENV)
+    plain = not facts.installable and not facts.test_requirements and facts.framework == "unittest"
+    steps = _Steps(facts, cut=committed + timedelta(days=1), timeout_s=step_timeout_s, env=exports)
+    if not plain:
+        env |= {"PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "VIRTUAL_ENV": VENV}
+    tests = TestCommand(
+        framework=facts.framework,
+        python="python" if plain else f"{VENV}/bin/python",
+        targets=facts.suite,
+        args=facts.test_args,
+        env={"PYTHONPATH": f"{WORKDIR}/{facts.root}/src".replace("//", "/")} if facts.src_layout and not facts.installable else {},
+        cwd=facts.root or ".",
+        timeout_s=suite_timeout_s,
+    )
+    return BuildPlan(
+        language="python",
+        build_system=facts.build_system,
+        toolchain=python,
+        why_toolchain=why,
+        framework=facts.framework,
+        name=facts.name,
+        root=facts.root,
+        base=f"python:{python}-bookworm",
+        packages=() if plain else tuple(packages),
+        dependencies=() if plain else steps.before(),
+        install=() if plain else steps.after(),
+        writable=() if plain else (VENV, TOOLS),
+        env=env,
+        tests=(tests,),
+        changed=(tests.model_copy(update={"targets": facts.changed_tests}),) if facts.changed_tests else (),
+        notes=facts.notes,
+    )
+
+
+_PRELUDE = """\
+set -eu
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+[ -z "${{PIP_INDEX_URL:-}}" ] || export UV_DEFAULT_INDEX="${{UV_DEFAULT_INDEX:-$PIP_INDEX_URL}}"
+[ -z "${{PIP_EXTRA_INDEX_URL:-}}" ] || export UV_INDEX="${{UV_INDEX:-$PIP_EXTRA_INDEX_URL}}"
+[ -z "${{PIP_FIND_LINKS:-}}" ] || export UV_FIND_LINKS="${{UV_FIND_LINKS:-$PIP_FIND_LINKS}}"
+[ -z "${{PIP_CERT:-}}" ] || export SSL_CERT_FILE="${{SSL_CERT_FILE:-$PIP_CERT}}"
+export UV_SYSTEM_CERTS=1
+mkdir -p {tools}
+venv={venv} log={log} cut={cut} builders="{builders}"
+tools=$(mktemp -d) && trap 'rm -rf "$tools"' EXIT
+if python -m pip --version >/dev/null 2>&1; then pip="python -m pip"
+else python -m venv "$tools/pip" && pip="$tools/pip/bin/python -m pip"; fi
+compile=--compile-bytecode
+uv=; if $pip install -q --target "$tools/uv" uv; then uv="$tools/uv/bin/uv"; fi
+install() {{
+  if [ -z "$uv" ]; then
+    $pip --python "$venv/bin/python" install -q "$@" && echo "pip, latest: $*" >> "$log"
+  elif "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" "$@"; then
+    echo "uv, as of $cut: $*" >> "$log"
+  else
+    "$uv" pip install -q --python "$venv/bin/python" $compile "$@" && echo "uv, latest: $*" >> "$log"
+  fi
+}}
+install_project() {{
+  if [ -z "$uv" ]; then install -e "$1"; return; fi
+  if "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" -e "$1"; then
+    echo "uv, as of $cut: -e $1" >> "$log"; return
+  fi
+  # Build tools of that time may not know editable installs: the dependencies as of then, the project by newer tools.
+  kept=; [ ! -e build ] || kept=1
+  if "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" "$1" &&
+     "$uv" pip install -q --python "$venv/bin/python" --no-deps -e "$1"; then
+    echo "uv, as of $cut but for build tools: -e $1" >> "$log"
+  else
+    "$uv" pip install -q --python "$venv/bin/python" $compile -e "$1" && echo "uv, latest: -e $1" >> "$log"
+  fi
+  [ -n "$kept" ] || rm -rf build
+}}
+install_any() {{
+  install "$@" && return
+  for one in "$@"; do install "$one" || echo "not installed: $one" >> "$log"; done
+}}
+"""
+
+
+class _Steps:
+    """The shell commands of one plan."""
+
+    def __init__(self, facts: PythonFacts, *, cut: datetime, timeout_s: float, env: Mapping[str, str]) -> None:
+        self._facts = facts
+        self._exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
+        self._cut = cut.strftime("%Y-%m-%d")
+        self._timeout_s = timeout_s
+
+    def before(self) -> tuple[Step, ...]:
+        """The environment, the project's listed dependencies, and what its tests need."""
+        lines = [
+            # By its real name: a link to an interpreter elsewhere would make an environment that cannot find its library.
+            'real=$(python -c "import os, sys; print(os.path.realpath(sys.executable))")',
+            '"$real" -m venv --without-pip "$venv"',
+            "compile=",
+            "install pip setuptools wheel",
+            "compile=--compile-bytecode",
+        ]
+        if self._facts.dependencies:
+            lines.append(_call("install", self._facts.dependencies))
+        if self._facts.test_requirements:
+            lines.append(_call("install_any", self._facts.test_requirements))
+        return (self._step(lines),)
+
+    def after(self) -> tuple[Step, ...]:
+        """The project itself, in place, with the extras that its tests need."""
+        if not self._facts.installable:
+            return ()
+        target = f"./{self._facts.root}" if self._facts.root else "."
+        extras = f"[{','.join(self._facts.extras)}]" if self._facts.extras else ""
+        lines = []
+        editable = f"install_project {shlex.quote(target + extras)}"
+        if self._facts.version_from:
+            lines.append(f"{editable} || {{ export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 PBR_VERSION=0.0.0; {editable}; }}")
+        else:
+            lines.append(editable)
+        return (self._step(lines),)
+
+    def _step(self, lines: Sequence[str]) -> Step:
+        old = self._cut < _EDITABLE_SINCE
+        builders = " ".join(f"--exclude-newer-package {name}={_EDITABLE_SINCE}" for name in _BUILDERS) if old else ""
+        prelude = _PRELUDE.format(tools=TOOLS, venv=VENV, log=INSTALL_LOG, cut=self._cut, builders=builders)
+        return Step(run=self._exports + prelude + "\n".join(lines) + "\n", timeout_s=self._timeout_s)
+
+
+def _call(function: str, requirements: Sequence[str]) -> str:
+    return " ".join((function, *(shlex.quote(line) for line in requirements)))

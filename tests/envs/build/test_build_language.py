@@ -1,0 +1,45 @@
+"""Which language a fix is in."""
+
+from __future__ import annotations
+
+import pytest
+
+from podgym.envs.build.detect import detect_language, language_shares
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.tree import Tree
+
+
+def tree(*paths: str) -> Tree:
+    return Tree(paths, lambda _: b"")
+
+
+@pytest.mark.parametrize(
+    ("paths", "changed", "language"),
+    [
+        (["a.py", "b.rs", "src/lib.rs"], ["src/lib.rs", "tests/a.rs"], "rust"),
+        (["a.js", "b.ts", "c.ts"], ["a.js"], "javascript"),
+        (["a.js", "b.ts", "c.ts"], ["a.js", "b.ts"], "typescript"),
+        (["a.c", "b.c", "a.h"], ["a.h", "tests/x.txt"], "c"),
+        (["a.cpp", "b.cpp", "a.h"], ["a.h", "tests/x.txt"], "cpp"),
+        (["a.c", "b.cpp", "c.cpp"], ["a.c", "b.cpp"], "cpp"),
+        (["a.c", "b.c", "c.c", "d.c", "e.c", "f.c", "tests/x.cpp"], ["a.c"], "c"),
+        (["go.mod", "a.go", "README.md"], ["README.md"], "go"),
+        (["pom.xml", "src/main/java/A.java"], ["src/main/resources/a.txt", "src/test/resources/b.txt"], "java"),
+        (["main.go", "vendor/x/a.c", "vendor/x/b.c"], ["main.go", "vendor/x/a.c", "vendor/x/b.c"], "go"),
+    ],
+)
+def test_language(paths: list[str], changed: list[str], language: str) -> None:
+    assert detect_language(tree(*paths), changed) == language
+
+
+@pytest.mark.parametrize(
+    ("paths", "changed", "said"), [(["a.rb"], ["a.rb"], "Ruby"), (["a.py", "b.kt"], ["b.kt"], "Kotlin"), (["x"], ["x"], "no file")]
+)
+def test_a_ninth_language(paths: list[str], changed: list[str], said: str) -> None:
+    with pytest.raises(BuildError, match=said) as caught:
+        detect_language(tree(*paths), changed)
+    assert (caught.value.stage, caught.value.reason) == ("plan", "unsupported_language")
+
+
+def test_shares() -> None:
+    assert language_shares(["a.py", "b.py", "c.go", "node_modules/x.js", "README.md", ".py"]) == {"python": 2 / 3, "go": 1 / 3}
