@@ -1,0 +1,194 @@
+"""The shell that fetches a Go project's modules, compiles its tests, and runs them.
+
+The go command is never let fetch another one, and while tests run it has neither proxy nor checksum database. What go.mod and
+go.sum lack is put into them only for the moment of a build, and again in each run of the tests, so that git sees no change.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
+
+__all__ = ["ENVIRONMENT", "PATH", "Unit", "compile_script", "download_script", "extra_script", "init_script", "prelude", "run_script"]
+
+_STATE: Final = f"{TOOLS}/go-state"
+_GOPATH: Final = f"{TOOLS}/go"
+PATH: Final = f"{_GOPATH}/bin:/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "GOPATH": _GOPATH,
+    "GOMODCACHE": f"{_GOPATH}/pkg/mod",
+    "GOCACHE": f"{TOOLS}/go-build",
+    "GOTOOLCHAIN": "local",
+    "GOENV": "off",
+}
+"""Of the build, the tests and the agent alike; tests and agent are offline besides."""
+
+_PRELUDE: Final = """\
+set -eu
+{exports}export PATH="$PATH:{path}"
+unset GOFLAGS GOWORK || true
+top={workdir} state={state} log={log} cut={cut}
+mkdir -p "$state" "$GOMODCACHE" "$GOCACHE"
+again() {{ "$@" || {{ sleep 3; "$@"; }}; }}
+"""
+_COMPILE: Final = """\
+cd {directory}
+writable={writable}
+for file in go.mod go.sum; do [ ! -f "$file" ] || cp "$file" "$state/$file.{name}"; done
+flags=none
+for one in {modes}; do
+  if again env GOFLAGS="$writable $one" go list -deps -test {tags} {packages} >/dev/null; then flags=$one; break; fi
+done
+if [ "$flags" = none ]; then
+  flags={otherwise}
+  echo "go list fails: some imports cannot be had" >> "$log"
+elif [ "$flags" = -mod=mod ]; then
+  echo "go.mod or go.sum is not whole; both are completed for each run" >> "$log"
+fi
+printf '%s' "$flags" > "$state/flags.{name}"
+export GOFLAGS="$writable $flags"
+if ! go test -vet=off -exec=true {tags} {packages} >"$state/compile.{name}" 2>&1; then
+  tail -n 200 "$state/compile.{name}" >&2
+  echo "not all test packages compile" >> "$log"
+  good={no_source}
+  for one in {touched}; do if go build -o /dev/null {tags} "$one"; then good=1; fi; done
+  [ -n "$good" ] || exit 1
+fi
+rm -f "$state/compile.{name}"
+for file in {tracked}; do
+  [ ! -f "$state/$file.{name}" ] || cmp -s "$state/$file.{name}" "$file" || cp "$state/$file.{name}" "$file"
+done
+rm -f "$state/go.mod.{name}" "$state/go.sum.{name}"
+cd "$top"
+"""
+_INIT: Final = """\
+cd {directory}
+direct='{{{{if not (or .Main .Indirect)}}}}{{{{.Path}}}} {{{{with .Time}}}}{{{{.Format "2006-01-02"}}}}{{{{end}}}}{{{{end}}}}'
+versions='{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}' time='{{{{with .Time}}}}{{{{.Format "2006-01-02"}}}}{{{{end}}}}'
+printf 'module %s\\n\\ngo 1.16\\n' {path} > go.mod
+export GOFLAGS=-mod=mod
+for pinned in {pins}; do go get "$pinned" >&2 || echo "not had as it was pinned: $pinned" >> "$log"; done
+again go mod tidy -e
+go list -m -f "$direct" all > "$state/direct" || true
+while read -r path day; do
+  [ -n "$path" ] && [ "$day" \\> "$cut" ] || continue
+  case " {pins} " in *" $path@"*) continue;; esac
+  for one in $(go list -m -versions -f "$versions" "$path" | tr ' ' '\\n' | grep . | tac | head -n 60); do
+    day=$(go list -m -f "$time" "$path@$one") || continue
+    if [ ! "$day" \\> "$cut" ]; then
+      go get "$path@$one" >&2 && echo "go, as of $cut: $path@$one" >> "$log"
+      break
+    fi
+  done
+done < "$state/direct"
+rm -f "$state/direct"
+again go mod tidy -e
+cd "$top"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What one run of `go test` compiles and tests: a module, or the part of it that the fix touches."""
+
+    directory: str
+    """Relative to the repository."""
+    packages: tuple[str, ...]
+    """Patterns."""
+    touched: tuple[str, ...] = ()
+    """Those of `packages`, as directories, that hold sources and that the fix changes."""
+    name: str = "0"
+    tags: tuple[str, ...] = ()
+    tracked: tuple[str, ...] = ()
+    """Of go.mod and go.sum, those that are in the repository."""
+    vendor: bool = False
+    link: str = ""
+    """The path that the repository is imported under, where it is compiled without modules."""
+    alone: bool = False
+    """There is a workspace above that does not use the module."""
+
+    @property
+    def place(self) -> str:
+        """Where its commands run."""
+        top = f"{_GOPATH}/src/{self.link}" if self.link else WORKDIR
+        return f"{top}/{self.directory}" if self.directory else top
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What decides how go finds its packages."""
+        env = {"GO111MODULE": "off"} if self.link else {}
+        return {**env, **({"GOWORK": "off"} if self.alone else {})}
+
+    @property
+    def tag_words(self) -> str:
+        """Quoted."""
+        return shlex.quote(f"-tags={','.join(self.tags)}") if self.tags else ""
+
+
+def prelude(exports: Mapping[str, str], *, cut: str) -> str:
+    """What every step begins with."""
+    lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted({**exports, **ENVIRONMENT}.items()))
+    return _PRELUDE.format(exports=lines, path=PATH, workdir=WORKDIR, state=_STATE, log=INSTALL_LOG, cut=cut)
+
+
+def download_script(directories: Sequence[str]) -> str:
+    """Fetches the modules that go.mod files name, before the sources are there."""
+    lines = ["go version >&2", "export GOFLAGS=-modcacherw"]
+    for directory in directories:
+        failed = shlex.quote(f"not all modules of {directory or 'go.mod'} could be fetched")
+        lines.append(f'cd "$top"/{shlex.quote(directory)} && again go mod download || echo {failed} >> "$log"')
+    return "\n".join(lines) + "\n"
+
+
+def init_script(unit: Unit, path: str, pins: Mapping[str, str]) -> str:
+    """Makes a go.mod where there is none."""
+    listed = " ".join(shlex.quote(f"{name}@{version}") for name, version in pins.items())
+    return _INIT.format(directory=shlex.quote(unit.place), path=shlex.quote(path), pins=listed)
+
+
+def compile_script(unit: Unit) -> str:
+    """Compiles all test programs of a unit, without running them."""
+    start = "".join(f"export {name}={value}\n" for name, value in unit.env.items())
+    if unit.link:
+        link = shlex.quote(f"{_GOPATH}/src/{unit.link}")
+        start += f'mkdir -p "$(dirname {link})" && ln -sfn {WORKDIR} {link}\n'
+    modes = ["''"] if unit.link else ["''", *(("-mod=vendor",) if unit.vendor else ()), "-mod=mod"]
+    return start + _COMPILE.format(
+        directory=shlex.quote(unit.place),
+        name=unit.name,
+        writable="" if unit.link else "-modcacherw",
+        modes=" ".join(modes),
+        otherwise="''",
+        tags=unit.tag_words,
+        packages=shlex.join(unit.packages),
+        no_source="" if unit.touched else "1",
+        touched=shlex.join(unit.touched),
+        tracked=" ".join(unit.tracked),
+    )
+
+
+def extra_script(unit: Unit, gomod: str) -> str:
+    """Fetches the modules of the fix's go.mod; nothing of it stays but the modules."""
+    download = 'go mod download -modfile="$more/go.mod"'
+    return (
+        "more=$(mktemp -d)\n"
+        f"printf '%s' {shlex.quote(gomod)} > \"$more/go.mod\"\n"
+        f"cd {shlex.quote(unit.place)}\n"
+        f'again env GOWORK=off GOFLAGS="-modcacherw -mod=mod" {download} all >&2 || env GOWORK=off GOFLAGS=-modcacherw {download} >&2 ||\n'
+        '  echo "not fetched: modules that are named later" >&2\n'
+        'cd "$top" && rm -rf "$more"\n'
+    )
+
+
+def run_script(unit: Unit, packages: Sequence[str], *, timeout_s: float) -> str:
+    """Runs the tests of a unit; the report is what is printed."""
+    words = f"-json -count=1 -vet=off -p 2 -timeout {max(60, int(timeout_s))}s"
+    return (
+        f"cd {shlex.quote(unit.place)} || exit 96\n"
+        f"GOFLAGS=$(cat {_STATE}/flags.{unit.name} 2>/dev/null) || GOFLAGS=\n"
+        f"export GOFLAGS\nexec go test {words} {unit.tag_words} {shlex.join(packages)}\n"
+    )

@@ -1,0 +1,54 @@
+"""Which Go compiles a repository of some date. Newer releases take older code, so what go.mod names is the least that will do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Final
+
+from podgym.envs.build.catalogue import BaseImage, Catalogue, version_key
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.go.gomod import GoMod, least_go
+
+__all__ = ["choose_go", "released_by"]
+
+_FIRST: Final = (2012, 1)
+"""Go 1.0 is of March 2012; since 1.5 of August 2015 there is a release each February and August."""
+
+
+def released_by(day: date) -> str:
+    """The newest Go of a day."""
+    half_years = (day.year - 2015) * 2 + (1 if day.month >= 9 else 0 if day.month >= 3 else -1)
+    return f"1.{max(4, 4 + half_years)}"
+
+
+def choose_go(files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime, asked: str, catalogue: Catalogue) -> tuple[BaseImage, str]:
+    """The image and why. Raises `BuildError` (no_toolchain) where none is new enough."""
+    files = list(files)
+    least = asked or least_go(files)
+    pinned = max((file.toolchain for file in files if re.match(r"\d+\.\d+", file.toolchain)), key=version_key, default="")
+    named = [version for version in ci if re.fullmatch(r"\d+\.\d+(\.[\dx]+)?", version) and version_key(version) >= version_key(least)[:2]]
+    if asked:
+        best, why = asked, "asked for"
+    elif pinned:
+        best, why = pinned, "the toolchain line of go.mod"
+    elif named:
+        best, why = max(named, key=version_key), "the newest version that CI names"
+    else:
+        best, why = released_by(committed.astimezone(UTC).date()), "the newest version at the commit's date"
+    if version_key(best)[:2] < version_key(least)[:2]:
+        best, why = least, "the go line of go.mod"
+    prefer = ".".join(map(str, version_key(best)[:2]))
+    image = catalogue.choose("go", lambda version: version_key(version) >= version_key(least)[:2], prefer=prefer)
+    if image is None:
+        images = catalogue.of("go")
+        raise BuildError(
+            f"The project asks for Go {least}; the newest base image is {images[-1].version if images else 'none'}.",
+            stage="plan",
+            reason="no_toolchain",
+            remedy="Add an image to the catalogue, name a version with --toolchain, or choose an earlier commit.",
+        )
+    if version_key(image.version)[:2] != version_key(best)[:2]:
+        why = f"the nearest image to {prefer}, {why}"
+    return image, why

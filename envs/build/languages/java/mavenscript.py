@@ -1,0 +1,280 @@
+"""The shell of a Maven plan: tools, dependencies ahead of the repository, a first build, and the tests' own script."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.java.jdk import Jdk
+from podgym.envs.build.languages.java.levels import least_maven, levels_of, toolchain_versions
+from podgym.envs.build.languages.java.loose import added_by_fix, released_snapshots
+from podgym.envs.build.languages.java.pom import Pom
+from podgym.envs.build.languages.java.scope import Scope
+from podgym.envs.build.languages.java.settings import BIN, JDK, MARKS, MAVEN, maven_wrapper, settings_xml, toolchains_xml, trusted
+from podgym.envs.build.languages.java.shared import REPORT_BYTES
+from podgym.envs.build.languages.java.tools import file_of, get_maven, lenient_javac, link_jdk, prelude, trust_store
+from podgym.envs.build.plan import TOOLS
+from podgym.sandbox import Step
+from podgym.verifiers import ReportSource, TestCommand
+
+__all__ = ["MavenScript"]
+
+_ODD: Final = re.compile(r"[^\w./+@%=:,~ -]")
+
+
+class MavenScript:
+    """The shell of one plan."""
+
+    def __init__(self, request: PlanRequest, scope: Scope, jdk: Jdk, *, manifests: bool) -> None:
+        self._request, self._scope, self._jdk, self._manifests = request, scope, jdk, manifests
+        self._levels = scope.reactor.levels(scope.tested)
+        self._timeout_s = request.step_timeout_s
+        self._top = shlex.quote(scope.root.directory or ".")
+
+    def dependencies(self) -> tuple[Step, ...]:
+        """Tools; then what the POMs alone bring in, by a build without sources, whose modules may fail."""
+        scope, version = self._scope, self._jdk.version
+        exports = self._request.exports
+        levels = levels_of(scope.reactor, scope.built)
+        shim = self._lenient(levels)
+        trust = trusted(exports)
+        pom = posixpath.basename(scope.root.path)
+        flags = [*(f"-P{name}" for name in scope.profiles), *(["-f", pom] if pom != "pom.xml" else [])]
+        wrapper = maven_wrapper(version=version, opened=self._jdk.opened, shim=shim, flags=flags, trust=bool(trust))
+        directories = dict.fromkeys([scope.root.directory, ""])
+        text = (
+            prelude(exports)
+            + link_jdk(version)
+            + trust_store(trust)
+            + file_of(f"{TOOLS}/settings.xml", settings_xml(exports, tested=False))
+            + file_of(f"{TOOLS}/settings-tested.xml", settings_xml(exports, tested=True))
+            + file_of(f"{TOOLS}/toolchains.xml", toolchains_xml(toolchain_versions(scope.reactor, scope.built), version))
+            + file_of(f"{BIN}/mvn", wrapper, mode="755")
+            + (lenient_javac(version) if shim else "")
+            + get_maven(least_maven(scope.reactor, scope.built, self._request.base, directories))
+            + _CENTRAL.format(maven=MAVEN, jdk=JDK, tools=TOOLS)
+        )
+        steps = [Step(run=text, timeout_s=self._timeout_s)]
+        if self._manifests:
+            run = prelude(exports) + _AHEAD.format(
+                mvn=f"{BIN}/mvn", top=self._top, tools=TOOLS, released=released_snapshots(scope) or ":\n"
+            )
+            steps.append(Step(run=run, timeout_s=self._timeout_s))
+        return tuple(steps)
+
+    def _lenient(self, levels: Sequence[int]) -> bool:
+        """Whether the compiler is given levels that it does not take, or none by POMs that are all here, which means an old one."""
+        compilers = [
+            entry
+            for pom in self._scope.built
+            for one in self._scope.reactor.line(pom)
+            for entry in one.configurations("maven-compiler-plugin")
+        ]
+        if any(entry.value("compilerId") not in ("", "javac") for entry in compilers):
+            return False
+        dropped = 8 if self._jdk.version >= 20 else 7
+        if levels:
+            return min(levels) < dropped
+        return all(self._scope.reactor.outer_parent(pom) is None for pom in self._scope.built)
+
+    def install(self) -> tuple[Step, ...]:
+        """A build of the repository with one class of tests a module, first online, then offline as the tests are run."""
+        scope = self._scope
+        warm = f"-Dtest={','.join(scope.warm)}" if scope.warm else "-DskipTests"
+        phases = "verify" if scope.integration else "test package"
+        text = prelude(self._request.exports) + added_by_fix(self._request.base, self._request.fixed, scope)
+        text += _INSTALL.format(
+            top=self._top,
+            functions=self._functions(),
+            reports=" ".join(f"./{shlex.quote(place)}" for place in self._report_directories()),
+            build=self._build(shlex.quote(warm)),
+            phases=phases,
+            tools=TOOLS,
+            has_warm="1" if scope.warm else "",
+            released=released_snapshots(scope) or ":\n",
+        )
+        return (Step(run=text, timeout_s=self._timeout_s),)
+
+    def _functions(self) -> str:
+        return _FUNCTIONS.format(
+            tools=TOOLS, marks=MARKS, modules=" ".join(shlex.quote(self._scope.place(pom)) for pom in self._scope.built)
+        )
+
+    def _build(self, extra: str) -> str:
+        """Lines that build and test each level, and set `rc`."""
+        lines = []
+        alone = len(self._scope.members) == 1
+        for level in self._levels:
+            selected = ",".join(self._scope.selector(pom) for pom in level)
+            chosen = "" if alone else f" -pl {shlex.quote(selected)} -am"
+            lines.append(f"tested {' '.join(shlex.quote(self._scope.place(pom)) for pom in level)}")
+            lines.append(f'{BIN}/mvn -fae{chosen} "$phase" {extra} || rc=$?'.replace("  ", " "))
+        return "\n".join(lines) + "\n"
+
+    def command(self, classes: Sequence[str] = ()) -> TestCommand:
+        """All tests of the tested modules, or the named classes of them."""
+        scope = self._scope
+        extra = []
+        if classes:
+            extra.append(f"-Dtest={','.join(classes)}")
+            extra += [f"-Dit.test={','.join(classes)}"] if scope.integration else []
+        script = _TEST.format(functions=self._functions(), build=self._build(shlex.join(extra)), tools=TOOLS)
+        if self._hides_failures():
+            globs = " ".join(f"./{shlex.quote(place)}/TEST-*.xml" for place in self._report_directories())
+            script += f"[ \"$rc\" != 0 ] || ! cat {globs} 2>/dev/null | grep -qE '<(failure|error)[ />]' || rc=1\n"
+        script += "exit $rc\n"
+        return TestCommand(
+            framework="program",
+            script=script,
+            report=ReportSource(format="junit", files=self._globs(), max_bytes=REPORT_BYTES),
+            cwd=scope.root.directory or ".",
+            timeout_s=self._request.suite_timeout_s,
+        )
+
+    def _report_directories(self) -> list[str]:
+        kinds = ["surefire-reports", *(["failsafe-reports"] if self._scope.integration else [])]
+        return [
+            posixpath.normpath(posixpath.join(self._scope.place(pom), self._target(pom), kind))
+            for pom in self._scope.tested
+            for kind in kinds
+        ]
+
+    def _globs(self) -> tuple[str, ...]:
+        places = self._report_directories()
+        if any(_ODD.search(place) or place.startswith("..") for place in places):
+            return ("**/target/surefire-reports/TEST-*.xml", "**/target/failsafe-reports/TEST-*.xml")
+        return tuple(f"{place}/TEST-*.xml" for place in places)
+
+    def _target(self, pom: Pom) -> str:
+        """Where the module builds to, relative to it."""
+        for one in self._scope.reactor.line(pom):
+            stated = self._scope.reactor.value(pom, one.project.value("build", "directory"))
+            stated = re.sub(r"^\$\{(?:project\.)?basedir\}/", "", stated)
+            if stated:
+                return stated if "$" not in stated and not stated.startswith("/") else "target"
+        return "target"
+
+    def _hides_failures(self) -> bool:
+        """Whether a POM tells Surefire to end well whatever tests say."""
+        return any(
+            entry.name in ("testFailureIgnore", "maven.test.failure.ignore")
+            for pom in self._scope.built
+            for one in self._scope.reactor.line(pom)
+            for entry in one.project.walk()
+        )
+
+
+_CENTRAL: Final = """\
+place=$(mktemp -d)
+super=org/apache/maven/model/pom-4.0.0.xml
+(cd "$place" && for jar in {maven}/lib/maven-model-builder-*.jar; do {jdk}/bin/jar xf "$jar" $super; done) || true
+central=$(sed -n 's:.*<url>\\(.*\\)</url>.*:\\1:p' "$place/$super" 2>/dev/null | head -n 1)
+rm -rf "$place"
+for file in {tools}/settings.xml {tools}/settings-tested.xml; do
+  if [ -n "$central" ]; then sed -i "s|@CENTRAL@|$central|" "$file"
+  else sed -i 's|<mirrors>.*@CENTRAL@.*</mirrors>||' "$file"; fi
+done
+"""
+
+_AHEAD: Final = """\
+ahead=$(mktemp -d)
+cp -R . "$ahead/tree"
+cd "$ahead/tree"/{top}
+if ! {mvn} -q validate > "$ahead/log" 2>&1 && grep -q 'SNAPSHOT' "$ahead/log"; then
+{released}fi
+{mvn} -fn -q -DskipTests package > "$ahead/log" 2>&1 || true
+cd / && rm -rf "$ahead"
+find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
+echo "Maven: dependencies fetched by the POMs alone" >> "$log"
+"""
+
+_FUNCTIONS: Final = """\
+root=$(pwd -P)
+tested() {{
+  rm -rf {marks}
+  for module; do mkdir -p "{marks}$root/$module" && : > "{marks}$root/$module/yes"; done
+}}
+# Maven's compiler may keep classes whose source is gone, or that fit what another module was: a change anew from there on.
+renew() {{
+  later=
+  for module in {modules}; do
+    if [ -z "$later" ] && [ -e {tools}/built ]; then
+      [ -n "$(find "$module/pom.xml" "$module/src" -newer {tools}/built -print 2>/dev/null | head -n 1)" ] || continue
+    fi
+    later=1
+    rm -rf "$module/target/classes" "$module/target/test-classes" "$module/target/maven-status" "$module/target"/*.jar \\
+      "$module/target/generated-sources/annotations" "$module/target/generated-test-sources/test-annotations"
+  done
+}}
+export PODGYM_SETTINGS={tools}/settings-tested.xml
+"""
+
+_TEST: Final = """\
+set -u
+{functions}phase=$(cat {tools}/phase 2>/dev/null || echo test)
+rc=0
+renew
+{build}"""
+
+_INSTALL: Final = """\
+cd {top}
+{functions}warm=$(mktemp)
+replace() {{
+{released}}}
+build() {{
+  rc=0
+  for place in {reports}; do rm -f "$place"/TEST-*.xml; done
+{build}}}
+reported() {{
+  for place in {reports}; do
+    for file in "$place"/TEST-*.xml; do [ ! -f "$file" ] || printf '%s\\n' "$file"; done
+  done
+}}
+# The build worked where it ended well, or where nothing but a test made it end badly.
+worked() {{
+  [ "$rc" != 0 ] || return 0
+  reported | xargs -r grep -lE '<(failure|error)[ />]' 2>/dev/null | head -n 1 | grep -q .
+}}
+done=
+for phase in {phases} {phases}; do
+  build > "$warm" 2>&1
+  if worked; then
+    done=$phase
+    break
+  fi
+  tail -n 60 "$warm"
+  find {tools}/m2 -name '*.lastUpdated' -delete
+  if [ -z "${{replaced:-}}" ] && grep -q 'SNAPSHOT' "$warm"; then
+    replaced=1
+    replace
+  fi
+done
+if [ -z "$done" ]; then
+  echo 'Maven cannot build the modules under test: see above.' >&2
+  exit 1
+fi
+phase=$done
+echo "$phase" > {tools}/phase
+[ -z "{has_warm}" ] || [ -n "$(reported)" ] || echo 'no test ran while installing' >> "$log"
+find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
+PODGYM_ONLINE=
+export PODGYM_ONLINE
+build > "$warm" 2>&1
+if worked; then
+  echo "Maven: built and tested offline, up to the phase $phase" >> "$log"
+else
+  tail -n 60 "$warm"
+  echo 'Maven: the build does not work offline; resolving once more' >> "$log"
+  PODGYM_ONLINE=1
+  {tools}/bin/mvn -q -fae dependency:go-offline > /dev/null 2>&1 || true
+  build > "$warm" 2>&1
+  find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
+fi
+for place in {reports}; do rm -rf "$place"; done
+rm -rf "$warm"
+: > {tools}/built
+"""

@@ -1,0 +1,195 @@
+"""Maven's settings, and what else lies in the image so that one command behaves the same for the build, the tests and the agent.
+
+`/opt/podgym/bin/mvn` is Maven with the chosen JDK, a local repository of its own, and no network unless `PODGYM_ONLINE` is set. What
+is no test, and may break without a network or on another JDK, is left out by the properties that its plug-ins define.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from podgym.envs.build.plan import TOOLS
+
+__all__ = [
+    "BIN",
+    "JDK",
+    "MARKS",
+    "MAVEN",
+    "SKIPPED",
+    "maven_wrapper",
+    "opened_options",
+    "proxies",
+    "settings_xml",
+    "toolchains_xml",
+    "trusted",
+]
+
+BIN: Final = f"{TOOLS}/bin"
+JDK: Final = f"{TOOLS}/jdk"
+"""A link to the home of the chosen JDK."""
+MAVEN: Final = f"{TOOLS}/maven"
+"""A link to the home of the chosen Maven."""
+MARKS: Final = f"{TOOLS}/tested"
+"""`MARKS/testbed/core/yes` says that the tests of the module `/testbed/core` run, in a build that takes other modules too."""
+
+SKIPPED: Final = (
+    "animal.sniffer.skip", "apache-rat.skip", "checkstyle.skip", "clirr.skip", "cpd.skip", "cyclonedx.skip", "dependency-check.skip",
+    "docker.skip", "dockerfile.skip", "editorconfig.skip", "enforcer.skip", "findbugs.skip", "fmt.skip", "forbiddenapis.skip",
+    "formatter.skip", "gpg.skip", "impsort.skip", "invoker.skip", "japicmp.skip", "jib.skip", "license.skip", "license.skipAddThirdParty",
+    "license.skipCheckLicense", "license.skipUpdateLicense", "maven.javadoc.skip", "maven.site.skip", "mdep.analyze.skip",
+    "modernizer.skip", "pmd.skip", "rat.skip", "revapi.skip", "rewrite.skip", "sonar.skip", "sort.skip", "spotbugs.skip",
+    "spotless.apply.skip", "spotless.check.skip", "tidy.skip", "versions.skip", "xml.skip", "jacoco.skip", "cobertura.skip",
+    "maven.buildNumber.skip", "skip.installnodenpm", "skip.installnodecorepack", "skip.installyarn", "skip.npm", "skip.yarn", "skip.pnpm",
+    "skip.npx", "skip.bower", "skip.gulp", "skip.grunt", "skip.webpack", "skip.corepack", "skip.bun",
+)  # fmt: skip
+
+_FLAGS: Final = (
+    "-B", "-ntp", "-Dstyle.color=never", "-DfailIfNoTests=false", "-Dsurefire.failIfNoSpecifiedTests=false",
+    "-Dfailsafe.failIfNoSpecifiedTests=false", "-Dit.failIfNoSpecifiedTests=false", "-DdisableXmlReport=false",
+    "-Dmaven.test.failure.ignore=false", "-Dmaven.build.cache.enabled=false", "-Ddevelocity.scan.disabled=true",
+    "-Dgradle.enterprise.skip=true", "-Dmaven.buildNumber.doCheck=false", "-Dmaven.buildNumber.doUpdate=false",
+)  # fmt: skip
+
+_OPENED: Final = (
+    "java.base/java.io", "java.base/java.lang", "java.base/java.lang.invoke", "java.base/java.lang.reflect", "java.base/java.math",
+    "java.base/java.net", "java.base/java.nio", "java.base/java.nio.charset", "java.base/java.security", "java.base/java.text",
+    "java.base/java.time", "java.base/java.util", "java.base/java.util.concurrent", "java.base/java.util.concurrent.atomic",
+    "java.base/java.util.regex", "java.base/sun.net.www.protocol.http", "java.base/sun.nio.ch", "java.base/sun.nio.fs",
+    "java.base/sun.security.x509", "java.base/sun.util.calendar", "java.desktop/java.awt", "java.desktop/java.awt.font",
+    "java.desktop/java.beans", "java.sql/java.sql", "java.xml/jdk.xml.internal",
+)  # fmt: skip
+_FOR_PLUGINS: Final = ("java.base/java.io", "java.base/java.lang", "java.base/java.net", "java.base/java.text", "java.base/java.util")
+_COMPILER: Final = tuple(
+    f"jdk.compiler/com.sun.tools.javac.{name}"
+    for name in ("api", "code", "comp", "file", "jvm", "main", "model", "parser", "processing", "tree", "util")
+)
+"""What old releases of Lombok and Error Prone reach into."""
+_NO_MANAGER: Final = 18
+_NO_MANAGER_AT_ALL: Final = 24
+_MODULES: Final = 9
+
+
+_NOT_SKIPPED: Final = (
+    "skipTests", "maven.test.skip", "maven.test.skip.exec", "skipITs", "skipUnitTests", "skip.unit.tests", "skip.surefire.tests",
+)  # fmt: skip
+"""What projects that test only where they are told to set to true."""
+
+
+def maven_wrapper(*, version: int, opened: bool, shim: bool, flags: Sequence[str], trust: bool) -> str:
+    """The script. `version` is the JDK's, `opened` whether the tests were written for one before 16, `shim` whether its compiler is
+    asked for levels that it does not take; `flags` are the project's own."""
+    options = ["-Xmx1536m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    if version >= _MODULES:
+        options += [f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *_COMPILER)]
+    lines = [
+        "#!/bin/sh",
+        "# Maven as this project is built and tested here; PODGYM_ONLINE=1 lets it use the network.",
+        f"export JAVA_HOME={JDK} MAVEN_SKIP_RC=1",
+        f'export MAVEN_OPTS="{" ".join(options)}${{MAVEN_OPTS:+ $MAVEN_OPTS}}"',
+        "unset M2_HOME MAVEN_HOME MAVEN_ARGS MAVEN_CONFIG",
+    ]
+    if opened and (spared := opened_options(version)):
+        lines.append(f"export JDK_JAVA_OPTIONS={shlex.quote(spared)}")
+    lines.append("offline=-o")
+    online = "offline='-Daether.connector.connectTimeout=15000 -Dmaven.wagon.http.retryHandler.count=3'"
+    store = f' MAVEN_OPTS="$MAVEN_OPTS -Djavax.net.ssl.trustStore={TOOLS}/trust.jks -Djavax.net.ssl.trustStorePassword=changeit"'
+    lines.append(f'if [ -n "${{PODGYM_ONLINE:-}}" ]; then {online}{store if trust else ""}; fi')
+    told = [*_FLAGS, *(f"-D{name}" for name in SKIPPED), *flags]
+    if shim:
+        told += ["-Dmaven.compiler.fork=true", f"-Dmaven.compiler.executable={BIN}/javac-lenient"]
+    lines.append(
+        f'exec {MAVEN}/bin/mvn $offline -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
+        f'-Dmaven.repo.local={TOOLS}/m2 {shlex.join(told)} "$@"'
+    )
+    return "\n".join(lines) + "\n"
+
+
+def opened_options(version: int) -> str:
+    """Options that let code for an older JDK run on this one, as far as this one knows them."""
+    options = [f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED]
+    options.append("-Dnet.bytebuddy.experimental=true")
+    if _NO_MANAGER <= version < _NO_MANAGER_AT_ALL:
+        options.append("-Djava.security.manager=allow")
+    return " ".join(options)
+
+
+def settings_xml(exports: Mapping[str, str], *, tested: bool) -> str:
+    """`@CENTRAL@` stands for the address of Maven's central repository, which Maven itself knows. `tested`: run the tests of the modules
+    that `MARKS` names and of no other."""
+    mirror = exports.get("MAVEN_MIRROR_URL", "")
+    # Maven refuses plain HTTP; what old POMs name so is mostly the central repository.
+    place, of = (mirror, "*") if mirror else ("@CENTRAL@", "external:http:*")
+    text = f"<mirrors><mirror><id>podgym</id><url>{escape(place)}</url><mirrorOf>{of}</mirrorOf></mirror></mirrors>"
+    if tested:
+        place = f"{MARKS}${{basedir}}/yes"
+        names = (
+            "skipTests",
+            "maven.test.skip",
+            "skipITs",
+            "maven.test.skip.exec",
+            "skipUnitTests",
+            "skip.unit.tests",
+            "skip.surefire.tests",
+        )
+        run = "".join(f"<{name}>false</{name}>" for name in names)
+        text += (
+            f"<profiles><profile><id>podgym-untested</id><activation><file><missing>{place}</missing></file></activation>"
+            "<properties><skipTests>true</skipTests></properties></profile>"
+            f"<profile><id>podgym-tested</id><activation><file><exists>{place}</exists></file></activation>"
+            f"<properties>{run}</properties></profile></profiles>"
+        )
+    return f"<settings>{text}{proxies(exports)}</settings>\n"
+
+
+def proxies(exports: Mapping[str, str]) -> str:
+    """`<proxies>` of the usual variables; empty without them."""
+    found = []
+    without = "|".join(
+        f"*{host}" if host.startswith(".") else host
+        for host in exports.get("NO_PROXY", exports.get("no_proxy", "")).split(",")
+        if host.strip()
+    )
+    for protocol in ("http", "https"):
+        name = f"{protocol}_proxy"
+        stated = exports.get(name.upper()) or exports.get(name) or exports.get("ALL_PROXY") or ""
+        try:
+            url = urlsplit(stated if "//" in stated else f"http://{stated}")
+            host, port = url.hostname, url.port or (443 if url.scheme == "https" else 80)
+        except ValueError:
+            continue
+        if not stated or not host:
+            continue
+        user = f"<username>{escape(unquote(url.username))}</username>" if url.username else ""
+        word = f"<password>{escape(unquote(url.password))}</password>" if url.password else ""
+        found.append(
+            f"<proxy><id>{name}</id><active>true</active><protocol>{protocol}</protocol><host>{escape(host)}</host><port>{port}</port>"
+            f"{user}{word}<nonProxyHosts>{escape(without)}</nonProxyHosts></proxy>"
+        )
+    return f"<proxies>{''.join(found)}</proxies>" if found else ""
+
+
+def toolchains_xml(versions: Sequence[str], version: int) -> str:
+    """The chosen JDK under every version that the project asks for, because there is no other one."""
+    stated = dict.fromkeys((str(version), *(_bare(text) for text in versions)))
+    entries = "".join(
+        f"<toolchain><type>jdk</type><provides><version>{escape(text)}</version></provides>"
+        f"<configuration><jdkHome>{JDK}</jdkHome></configuration></toolchain>"
+        for text in stated
+        if text
+    )
+    return f"<toolchains>{entries}</toolchains>\n"
+
+
+def _bare(text: str) -> str:
+    """The lower bound of a version range."""
+    return text.strip("[]() ").partition(",")[0].strip()
+
+
+def trusted(exports: Mapping[str, str]) -> str:
+    """The file with the certificates to trust, in the image; empty without one."""
+    names = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO")
+    return next((exports[name] for name in names if exports.get(name)), "")

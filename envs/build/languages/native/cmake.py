@@ -1,0 +1,193 @@
+"""CMake: configured out of the work tree with the tests switched on, built with Ninja where it is there, tested with CTest.
+
+Configuring is tried from the most to the least specific: with the project's test options, CI's switches and packaged copies of what
+would be downloaded; without CI's; with nothing but the tests; as the project is. CTest's report has an id for each test that
+the project declares; programs that are one such test report their cases beside it (`launcher`).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
+from podgym.envs.build.languages.native.launcher import BIN, BROKEN, install_launchers
+from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, ending, install_prelude, programs, test_prelude, where
+from podgym.envs.build.languages.native.sources import CATCH3, PREFIX, SOURCES, cmake_arguments, fetch_sources, source_package
+from podgym.envs.build.plan import TOOLS
+from podgym.envs.build.tree import Tree
+
+__all__ = ["DEBIAN_CMAKE", "cmake_dependencies", "cmake_install", "cmake_packages", "cmake_test", "switches"]
+
+DEBIAN_CMAKE: Final = (3, 25)
+_TEST: Final = re.compile(
+    r"(?:^|_)(?:UNIT|BUILD|ENABLE|WITH)?_?(?:UNIT)?_?(?:TESTS?|TESTING|UNITTESTS?|TESTSUITE|GTEST|CATCH2?|DOCTEST)(?:_|$)", re.I
+)
+_NO_TEST: Final = re.compile(
+    r"INSTALL|COVERAGE|FUZZ|BENCH|PERF|SANIT|VALGRIND|CUDA|DOWNLOAD|ONLINE|NETWORK|STRESS|LARGE|SLOW|EXTERNAL|SYSTEM|STATIC|SHARED|WERROR|PACKAGE"
+    r"|REMOTE|DOCKER|FORTRAN|QT|GUI|PYTHON|WASM|ANDROID|IOS|MSVC|LTO|MEMCHECK|LEAK|HELPER_LIB|EXPORT|CMAKE_|DIR$|PATH$|LIB$|ARGS$|FLAGS$|TIMEOUT|NAME$",
+    re.I,
+)
+_NEGATIVE: Final = re.compile(r"(?:^|_)(?:DISABLE|NO|SKIP|WITHOUT|EXCLUDE|OMIT)(?:_|$)", re.I)
+_IDLE: Final = re.compile(
+    r"(?:^|_)(?:EXAMPLES?|SAMPLES?|DEMOS?|BENCHMARKS?|BENCH|BENCHES|DOCS?|DOCUMENTATION|DOXYGEN|MANPAGES?|MAN|FUZZ(?:ERS?|ING|_TARGETS?)?|COVERAGE"
+    r"|WERROR|WARNINGS_AS_ERRORS?|CLANG_TIDY|CPPCHECK|IWYU|LTO|IPO|SANITIZERS?|ASAN|UBSAN|PRECOMPILED_HEADERS?)(?:_|$)", re.I
+)  # fmt: skip
+_SYSTEM: Final = re.compile(r"(?:SYSTEM|EXTERNAL|INSTALLED)_?(?:GTEST|GOOGLETEST|GMOCK|CATCH2?|DOCTEST|CMOCKA|UNITTEST)", re.I)
+_FLAG: Final = re.compile(r"-D\s?([A-Za-z_]\w{0,80})(?::BOOL|:STRING)?=(ON|OFF|TRUE|FALSE|YES|NO|1|0)\b", re.I)
+_TIMEOUT_S: Final = 300
+
+
+def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
+    """Options that turn tests on, and what nothing but time depends on off."""
+    parts = {part.upper() for path in changed for part in path.split("/")[:-1]}
+    found: dict[str, str] = {"BUILD_TESTING": "ON"}
+    for name in sorted({*facts.options, *(word for word in facts.conditions if word.isupper() or word in facts.options)}):
+        option = facts.options.get(name)
+        if _SYSTEM.search(name) and option is not None:
+            found[name] = "ON"
+        elif _TEST.search(name) and not _NO_TEST.search(name):
+            if option is None and not re.search(r"BUILD|ENABLE|WITH|TESTS$|TESTING$", name):
+                continue
+            found[name] = "OFF" if _NEGATIVE.search(name) else "ON"
+        elif option is not None and option.on and _IDLE.search(name) and not _NEGATIVE.search(name):
+            words = {word for word in re.split(r"_", name.upper()) if len(word) > 3}
+            if not any(word.rstrip("S") in part for word in words for part in parts):
+                found[name] = "OFF"
+    return found
+
+
+def ci_switches(facts: CMakeFacts, commands: Sequence[str]) -> dict[str, str]:
+    """Switches of the project that CI sets while it configures; the first wins."""
+    found: dict[str, str] = {}
+    for command in commands:
+        if "cmake" not in command:
+            continue
+        for name, value in _FLAG.findall(command):
+            if name in facts.options and not _IDLE.search(name) and not _NO_TEST.search(name):
+                found.setdefault(name, "ON" if value.upper() in ("ON", "TRUE", "YES", "1") else "OFF")
+    return found
+
+
+def cmake_packages(facts: CMakeFacts) -> list[str]:
+    """What building with CMake itself needs."""
+    return ["cmake", "ninja-build", "pkg-config", *(["python3-pip"] if facts.minimum[:2] > DEBIAN_CMAKE else [])]
+
+
+def _fetched_packages(facts: CMakeFacts, submodules: Sequence[str]) -> list[str]:
+    names = [*(entry.name for entry in facts.fetched if entry.how != "external"), *(posixpath.basename(path) for path in submodules)]
+    found = [package for name in names if (package := source_package(name)) is not None]
+    return list(dict.fromkeys([*found, *([CATCH3] if _needs_catch3(facts) else [])]))
+
+
+def _needs_catch3(facts: CMakeFacts) -> bool:
+    return facts.versions.get("Catch2", "").startswith("3") or any("Catch2::Catch2WithMain" in text for text in facts.texts.values())
+
+
+def submodules(tree: Tree) -> list[str]:
+    """Paths that `.gitmodules` names."""
+    return re.findall(r"^\s*path\s*=\s*([\w./+-]{1,200})\s*$", tree.read(".gitmodules") or "", re.MULTILINE)
+
+
+def cmake_dependencies(facts: CMakeFacts, tree: Tree, exports: dict[str, str]) -> str:
+    """A step before the repository is there: a newer CMake, and sources in place of downloads."""
+    script = ""
+    if facts.minimum[:2] > DEBIAN_CMAKE:
+        wanted = ".".join(map(str, facts.minimum))
+        below = "" if facts.minimum[0] > 3 else ",<4"
+        script += f"""
+mkdir -p {BIN}
+if python3 -m pip install -q --no-cache-dir --target {TOOLS}/python 'cmake>={wanted}{below}'; then
+  for name in cmake ctest; do ln -sf {TOOLS}/python/cmake/data/bin/$name {BIN}/$name; done
+  say "cmake {wanted} or newer: $(cmake --version | head -n 1)"
+else say "not installed: cmake {wanted}"; fi
+"""
+    script += fetch_sources(_fetched_packages(facts, submodules(tree)), build_catch=_needs_catch3(facts))
+    return install_prelude(exports, "") + script if script else ""
+
+
+def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence[str], ci: Sequence[str], exports: dict[str, str]) -> str:
+    """The step that configures and builds."""
+    own = switches(facts, changed)
+    theirs = {name: value for name, value in ci_switches(facts, ci).items() if name not in own}
+    first = _arguments({**own, **theirs})
+    second = _arguments(own)
+    fill = "".join(
+        f"[ -n \"$(ls -A {shlex.quote(path)} 2>/dev/null)\" ] || [ ! -d {SOURCES}/{package} ] || "
+        f"{{ mkdir -p {shlex.quote(path)} && cp -r {SOURCES}/{package}/. {shlex.quote(path)}/; }}\n"
+        for path in submodules(tree)
+        if (package := source_package(posixpath.basename(path))) is not None
+    )  # fmt: skip
+    return f"""{install_prelude(exports, "")}{fill}cd {shlex.quote(where(root))}
+{install_launchers()}{cmake_arguments(facts.fetched)}generator=
+if command -v ninja >/dev/null; then generator="-G Ninja"; fi
+tests="-DCMAKE_CROSSCOMPILING_EMULATOR={BIN}/cases -DCMAKE_TEST_LAUNCHER={BIN}/cases"
+quiet="-DCMAKE_C_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_CXX_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF"
+plain="-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_POLICY_VERSION_MINIMUM=3.5"
+found="-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS -DCPM_USE_LOCAL_PACKAGES=ON -DCMAKE_PREFIX_PATH={PREFIX}"
+attempt() {{
+  said=$1; shift
+  rm -rf {BUILD}
+  if timeout 900 cmake -S . -B {BUILD} $generator $tests $quiet "$@"; then say "cmake: configured $said: $*"; else
+    say "cmake: not configured $said"; return 1; fi
+}}
+attempt "with the project's tests, CI's switches and packaged libraries" $plain $found $fetched {first} ||
+  attempt "with the project's tests and packaged libraries" $plain $found $fetched {second} ||
+  attempt "with the project's tests" $plain $fetched {second} ||
+  attempt "as it is, with tests" -DBUILD_TESTING=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 $fetched ||
+  attempt "as it is"
+if ! cmake --build {BUILD} -j "$jobs"; then
+  if [ -f {BUILD}/build.ninja ]; then every="-k 0"; else every=-k; fi
+  cmake --build {BUILD} -j 1 -- $every || {{ : >{PARTIAL}; say "cmake: not everything could be built"; }}
+fi
+{_aside(facts, BUILD, '"$jobs"')}: >{STAMP}
+"""
+
+
+def _aside(facts: CMakeFacts, build: str, jobs: str, *, testing: bool = False) -> str:
+    """Shell that builds tests that are not of `all`. A custom target may run them, too, so that only what does not compile counts."""
+    names = [name for name in dict.fromkeys(facts.aside) if re.fullmatch(r"[\w.+-]{1,100}", name)][:40]
+    if not names:
+        return ""
+    noted = f'{BROKEN}="$out/taken/aside" ' if testing else ""
+    lines = f"for name in {' '.join(names)}; do {noted}cmake --build {build} -j {jobs} --target $name >&2 || true; done\n"
+    broken = '[ ! -s "$out/taken/aside" ] || { rm -rf "$out"; echo "podgym: the tests do not build" >&2; exit 2; }\n'
+    return lines + (broken if testing else "")
+
+
+def _arguments(values: dict[str, str]) -> str:
+    return " ".join(shlex.quote(f"-D{name}={value}") for name, value in values.items())
+
+
+def cmake_test(facts: CMakeFacts, root: str) -> str:
+    """The script that builds what changed and tests."""
+    plain = "export PODGYM_PLAIN=1\n" if facts.judged_by_output else ""
+    gtest = "" if facts.by_case else 'export GTEST_OUTPUT="xml:$out/junit/"\n'
+    return f"""{test_prelude(root)}build={BUILD}
+# Configured again, for lists of files that CMake makes itself; what is downloaded was so before.
+cmake -DFETCHCONTENT_FULLY_DISCONNECTED=ON "$build" >"$out/taken/configure" 2>&1 || tail -n 40 "$out/taken/configure" >&2
+if [ -e {PARTIAL} ]; then
+  # What cannot be built now must not be left over from before.
+  find "$build" -type f -perm -u+x ! -name '*.so*' ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' -exec rm -f {{}} +
+  if [ -f "$build/build.ninja" ]; then every="-k 0"; else every=-k; fi
+  cmake --build "$build" -j 2 -- $every >&2
+else
+  cmake --build "$build" -j 2 >&2 || {{ rm -rf "$out"; echo "podgym: the build failed" >&2; exit 2; }}
+fi
+{_aside(facts, '"$build"', "2", testing=True)}mkdir -p "$out/junit"
+export PODGYM_REPORT="$out"
+{plain}{gtest}find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' |
+  awk '{{ print length($0), $0 }}' | sort -n >"$out/taken/declared"
+for file in $(head -n 40 "$out/taken/declared" | cut -d' ' -f2-); do
+  number=$(ctest --test-dir "$(dirname "$file")" -N 2>/dev/null | sed -n 's/^Total Tests: //p')
+  [ "${{number:-0}}" -eq 0 ] || {{ tests=$(dirname "$file"); break; }}
+done
+if [ -n "${{tests:-}}" ]; then
+  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" -j 1 --timeout {_TIMEOUT_S} --no-tests=error --output-on-failure >&2
+  code=$?
+else
+{programs('"$build"')}fi
+{ending()}"""

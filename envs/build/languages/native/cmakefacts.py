@@ -1,0 +1,163 @@
+"""What the CMake files of a project say: its version of CMake, its options, where its tests are declared, what it fetches."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from podgym.envs.build.languages.native.cmakefile import Command, commands
+from podgym.envs.build.languages.native.paths import vendored
+from podgym.envs.build.tree import Tree
+
+__all__ = ["CMakeFacts", "Fetched", "Option", "read_cmake"]
+
+_MAX_FILES: Final = 400
+_FETCHING: Final = frozenset({"fetchcontent_declare", "cpmaddpackage", "cpmfindpackage", "externalproject_add"})
+_CASES: Final = frozenset({"gtest_discover_tests", "gtest_add_tests", "catch_discover_tests", "doctest_discover_tests", "parsecatchtests"})
+_BUILDS_TESTS: Final = re.compile(r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", re.I)
+_FALSE: Final = frozenset({"", "off", "0", "false", "no", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A switch of the project."""
+
+    name: str
+    on: bool
+    """Its default, as far as it is a plain one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A project that is downloaded while configuring."""
+
+    name: str
+    how: str
+    """`fetchcontent`, `cpm` or `external`."""
+
+
+@dataclass(slots=True)
+class CMakeFacts:
+    """Of the files below one directory."""
+
+    names: list[str] = field(default_factory=list)
+    """Of projects, and then of libraries, that are made here."""
+    minimum: tuple[int, ...] = ()
+    options: dict[str, Option] = field(default_factory=dict)
+    conditions: set[str] = field(default_factory=set)
+    """Variables that stand in conditions."""
+    tests: int = 0
+    """How many commands declare tests."""
+    by_case: bool = False
+    """Test programs are asked for their cases."""
+    judged_by_output: bool = False
+    """A test's printed text decides about it."""
+    fetched: list[Fetched] = field(default_factory=list)
+    packages: dict[str, bool] = field(default_factory=dict)
+    """Arguments of `find_package`, and whether one call requires it."""
+    components: dict[str, set[str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+    """Of pkg-config."""
+    libraries: set[str] = field(default_factory=set)
+    programs: set[str] = field(default_factory=set)
+    standard: int = 0
+    """Of C++: the newest that is asked for."""
+    texts: dict[str, str] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+    """Targets that build tests and are not of `all`."""
+
+
+def read_cmake(tree: Tree, root: str) -> CMakeFacts:
+    """Facts of the project at `root`."""
+    facts = CMakeFacts()
+    seen = 0
+    for path in tree.below(root):
+        name = posixpath.basename(path).lower()
+        if vendored(path) or not (name == "cmakelists.txt" or name.endswith(".cmake")):
+            continue
+        text = tree.read(posixpath.join(root, path))
+        seen += 1
+        if text is None:
+            continue
+        if seen > _MAX_FILES:
+            break
+        facts.texts[path] = text
+        for command in commands(text):
+            _note(facts, command, top=path == "CMakeLists.txt", build_file=name == "cmakelists.txt")
+    return facts
+
+
+def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -> None:
+    name, arguments = command.name, command.arguments
+    if name in ("project", "add_library") and arguments and build_file and not {"IMPORTED", "ALIAS"} & set(arguments):
+        facts.names.append(arguments[0])
+    elif name == "add_custom_target" and arguments and "ALL" not in arguments:
+        if "DEPENDS" in arguments and re.fullmatch(
+            r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", arguments[0], re.I
+        ):
+            facts.aside.append(arguments[0])
+    elif (
+        name == "add_executable" and "EXCLUDE_FROM_ALL" in arguments and re.search(r"test", arguments[0], re.I) and "$" not in arguments[0]
+    ):
+        facts.aside.append(arguments[0])
+    elif name == "cmake_minimum_required" and len(arguments) > 1 and top:
+        facts.minimum = tuple(int(part) for part in re.findall(r"\d{1,4}", arguments[1].split("...", maxsplit=1)[0])[:3])
+    elif name in ("option", "cmake_dependent_option") and arguments:
+        facts.options.setdefault(arguments[0], Option(arguments[0], arguments[-1 if name == "option" else 2].lower() not in _FALSE)
+                                 if len(arguments) > 2 else Option(arguments[0], False))  # fmt: skip
+    elif name == "set" and "CACHE" in arguments and "BOOL" in arguments:
+        facts.options.setdefault(arguments[0], Option(arguments[0], arguments[1].lower() not in _FALSE))
+    elif name in ("if", "elseif"):
+        facts.conditions.update(word for word in arguments if re.fullmatch(r"[A-Za-z_]\w+", word))
+    elif name in ("enable_testing", "add_test") or name in _CASES or (name == "include" and arguments[:1] == ("CTest",)):
+        facts.tests += build_file
+        facts.by_case = facts.by_case or name in _CASES
+    elif name in ("set_tests_properties", "set_property"):
+        facts.judged_by_output = facts.judged_by_output or bool({"PASS_REGULAR_EXPRESSION", "FAIL_REGULAR_EXPRESSION"} & set(arguments))
+    elif name in _FETCHING and arguments:
+        facts.fetched += _fetched(name, arguments)
+    else:
+        _needs(facts, name, arguments)
+
+
+def _fetched(command: str, arguments: Sequence[str]) -> list[Fetched]:
+    if command == "fetchcontent_declare":
+        return [Fetched(arguments[0], "fetchcontent")]
+    if command == "externalproject_add":
+        return [Fetched(arguments[0], "external")]
+    if "NAME" in arguments[:-1]:
+        return [Fetched(arguments[arguments.index("NAME") + 1], "cpm")]
+    short = re.match(r"\w+:[\w.-]+/([\w.-]+)", arguments[0])
+    return [Fetched(re.split(r"[#@]", short[1])[0], "cpm")] if short is not None else []
+
+
+def _needs(facts: CMakeFacts, name: str, arguments: Sequence[str]) -> None:
+    if not arguments:
+        return
+    if name == "find_package":
+        package = arguments[0]
+        facts.packages[package] = facts.packages.get(package, False) or "REQUIRED" in arguments
+        if len(arguments) > 1 and re.fullmatch(r"\d[\d.]*", arguments[1]):
+            facts.versions[package] = arguments[1]
+        facts.components.setdefault(package, set()).update(word for word in arguments[1:] if re.fullmatch(r"[a-z_]\w*", word))
+    elif name in ("pkg_check_modules", "pkg_search_module"):
+        words = {"REQUIRED", "QUIET", "IMPORTED_TARGET", "GLOBAL", "NO_CMAKE_PATH", "NO_CMAKE_ENVIRONMENT_PATH"}
+        facts.modules.update(word for word in arguments[1:] if word not in words and "$" not in word)
+    elif name in ("find_library", "find_program"):
+        names = facts.libraries if name == "find_library" else facts.programs
+        rest = [word for word in arguments[1:] if word not in ("NAMES", "NAMES_PER_DIR")]
+        stop = next((n for n, word in enumerate(rest) if word.isupper() and len(word) > 1), len(rest))
+        names.update(word for word in rest[:stop] if "$" not in word and "/" not in word)
+    elif name == "target_link_libraries":
+        facts.libraries.update(word for word in arguments[1:] if re.fullmatch(r"[a-z][\w+-]*", word))
+    else:
+        text = " ".join(arguments) if name in ("set", "target_compile_features", "set_target_properties", "set_property") else ""
+        for standard in re.findall(r"cxx_std_(\d\d)|CXX_STANDARD (\d\d)\b|-std=(?:c|gnu)\+\+(\d[\da-z])", text):
+            year = {"2a": 20, "2b": 23, "2c": 26, "1z": 17, "1y": 14, "0x": 11}.get("".join(standard), 0) or int(
+                re.sub(r"\D", "", "".join(standard)) or 0
+            )
+            facts.standard = max(facts.standard, year if year < 90 else 0)

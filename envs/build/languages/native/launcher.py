@@ -1,0 +1,111 @@
+"""Programs that go into the image: what runs a test program so that it reports each of its cases, and what runs a compiler.
+
+`cases PROGRAM` knows the test frameworks by what stands in the program itself, and asks for a report by the variable or option of
+each. A program that has arguments of its own, or whose framework is not known, runs as it is. Reports that are not whole, or that
+contradict the program's exit status, are removed: then the status alone counts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from podgym.envs.build.plan import TOOLS
+
+__all__ = ["BIN", "BROKEN", "COMPILERS", "install_launchers"]
+
+BIN: Final = f"{TOOLS}/bin"
+COMPILERS: Final = f"{TOOLS}/compilers"
+"""First on the PATH while something is built: compilers without warnings, so that none is an error with a newer compiler."""
+BROKEN: Final = "PODGYM_BROKEN"
+"""The variable that names a file where compilers note what they could not compile."""
+
+_CASES: Final = r"""#!/bin/sh
+# cases PROGRAM: runs a test program so that it reports each of its cases below $PODGYM_REPORT.
+out=${PODGYM_REPORT:-}
+if [ -z "$out" ] || [ $# -ne 1 ] || [ -n "${PODGYM_INSIDE:-}" ]; then exec "$@"; fi
+export PODGYM_INSIDE=1
+program=$1 name=$(basename -- "$1") folder=$(dirname -- "$1")
+real=$program
+[ ! -f "$folder/.libs/$name" ] || real=$folder/.libs/$name
+[ -f "$real" ] && [ "$(head -c 4 -- "$real" | tail -c 3)" = ELF ] || exec "$@"
+number=1 own=$name
+mkdir -p "$out/taken"
+while ! mkdir "$out/taken/$own" 2>/dev/null; do
+  number=$((number + 1)) own=$name-$number
+  [ $number -lt 999 ] || exec "$@"
+done
+has() { grep -aqF -e "$1" -- "$real"; }
+whole() { [ -s "$1" ] && tail -c 300 -- "$1" | grep -q '</test\|</Test'; }
+failing() { grep -q '<failure\|<error\|result="fail\|result="err\|result="abort\|result="FAIL' "$1"; }
+format=junit plain=
+mkdir -p "$out/junit" "$out/check-xml" "$out/boost-xml"
+if has gtest_output || has N7testing8UnitTest; then
+  export GTEST_OUTPUT="xml:$out/junit/$own.xml"
+  "$@"
+elif has CK_XML_LOG_FILE_NAME || has srunner_run_all || has srunner_ntests; then
+  format=check-xml
+  export CK_XML_LOG_FILE_NAME="$out/check-xml/$own.xml"
+  "$@"
+elif has CMOCKA_XML_FILE || has _cmocka_run_group_tests; then
+  mkdir -p "$out/cmocka-xml/$own"
+  export CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/$own/%g.xml"
+  exec "$@"
+elif has libcriterion || has criterion_run_all_tests || has cr_sct_; then
+  export CRITERION_OUTPUTS="xml:$out/junit/$own.xml"
+  "$@"
+elif [ -n "${PODGYM_PLAIN:-}" ]; then
+  exec "$@"
+elif has N5Catch; then
+  plain=1
+  "$@" -r junit -o "$out/junit/$own.xml"
+elif has N7doctest && has JUnitReporter; then
+  plain=1
+  "$@" -r=junit -o="$out/junit/$own.xml"
+elif has boost9unit_test; then
+  format=boost-xml plain=1
+  "$@" --report_format=XML --report_level=detailed --report_sink="$out/boost-xml/$own.xml"
+elif has 'xml-output=FILE'; then
+  plain=1
+  "$@" --xml-output="$out/junit/$own.xml"
+elif has 'output xunit XML file'; then
+  plain=1
+  "$@" --output="$out/junit/$own.xml"
+else
+  exec "$@"
+fi
+status=$? report=$out/$format/$own.xml
+if whole "$report"; then
+  if [ $status -eq 0 ] && failing "$report"; then rm -f -- "$report"; fi
+  if [ $status -ne 0 ] && ! failing "$report"; then rm -f -- "$report"; fi
+else
+  rm -f -- "$report"
+  # It may not have known the options.
+  if [ $status -ne 0 ] && [ -n "$plain" ]; then exec "$@"; fi
+fi
+exit $status
+"""
+
+_COMPILER: Final = r"""#!/bin/sh
+# COMPILER ARGUMENTS: without warnings; what cannot be compiled is noted in $PODGYM_BROKEN.
+"$@" -w
+status=$?
+[ $status -eq 0 ] || [ -z "${PODGYM_BROKEN:-}" ] || echo "$*" >>"$PODGYM_BROKEN"
+exit $status
+"""
+
+
+def install_launchers() -> str:
+    """Shell that puts all of them in place."""
+    return f"""mkdir -p {BIN} {COMPILERS}
+cat >{BIN}/cases <<'PODGYM_END'
+{_CASES}PODGYM_END
+cat >{BIN}/compiler <<'PODGYM_END'
+{_COMPILER}PODGYM_END
+chmod 755 {BIN}/cases {BIN}/compiler
+for name in cc gcc c++ g++ c99; do
+  real=$(command -v "$name" || true)
+  [ -n "$real" ] || continue
+  printf '#!/bin/sh\\nexec {BIN}/compiler %s "$@"\\n' "$real" >{COMPILERS}/"$name"
+  chmod 755 {COMPILERS}/"$name"
+done
+"""

@@ -1,0 +1,170 @@
+"""The language modules of C and C++, which are one: the build system makes the difference, not the language."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import Final, Literal
+
+from podgym.envs.build.catalogue import BaseImage
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.contract import PathKinds, PlanRequest
+from podgym.envs.build.languages.native import autotools, cmake, make, meson, needs
+from podgym.envs.build.languages.native.choice import Choice, choose
+from podgym.envs.build.languages.native.paths import NativePaths, owns, vendored
+from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.tree import Tree
+from podgym.sandbox import Limits, Step
+from podgym.verifiers import ReportSource, TestCommand
+
+__all__ = ["C", "CPP", "NativeModule"]
+
+_LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=8 << 30)
+_DEFAULT: Final = "12"
+"""The compiler of bookworm, that its libraries are built with."""
+_MODERN: Final = "14"
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{1,99}")
+_KEPT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
+
+
+class NativeModule:
+    """See `LanguageModule`."""
+
+    def __init__(self, name: Literal["c", "cpp"]) -> None:
+        self._name = name
+
+    @property
+    def name(self) -> Literal["c", "cpp"]:
+        """The language."""
+        return self._name
+
+    def test_paths(self, tree: Tree) -> PathKinds:
+        """By names alone."""
+        del tree
+        return NativePaths()
+
+    def owns(self, path: str, identity: str) -> bool:
+        """By the source file that an id names; True where it names none."""
+        return owns(path, identity)
+
+    def plan(self, request: PlanRequest) -> BuildPlan:
+        """Raises `BuildError`."""
+        changed = (*request.changed_tests, *request.changed_source)
+        choice, notes = choose(request.fixed, request.changed_tests, request.changed_source, request.ci.commands)
+        image, why = _image(request, choice)
+        packages, dependencies, install, test = _recipe(request, choice, changed)
+        command = TestCommand(
+            framework="program",
+            script=test,
+            report=ReportSource(format="mixed", max_bytes=64 << 20),
+            timeout_s=request.suite_timeout_s,
+        )
+        steps = [Step(run=script, timeout_s=request.step_timeout_s) for script in (dependencies, install)]
+        return BuildPlan(
+            language=self._name,
+            build_system=choice.system,
+            toolchain=image.version,
+            why_toolchain=why,
+            framework=_framework(choice),
+            name=next(iter(choice.cmake.names), "") if choice.cmake is not None else "",
+            root=choice.root,
+            base=image.name,
+            mirror=request.catalogue.mirror,
+            packages=_packages(packages, choice, request.fixed),
+            dependencies=tuple(steps[:1]) if dependencies else (),
+            install=tuple(steps[1:]),
+            env={"HOME": "/root"},
+            tests=(command,),
+            limits=_LIMITS,
+            notes=tuple(notes),
+        )
+
+
+def _packages(found: list[str], choice: Choice, tree: Tree) -> tuple[str, ...]:
+    pcs = [path for path in tree.paths if path.endswith((".pc.in", ".pc.cmake", ".pc")) and not vendored(path)]
+    names = [posixpath.basename(path).split(".pc", maxsplit=1)[0] for path in pcs]
+    if choice.cmake is not None:
+        names += choice.cmake.names
+    text = "\n".join((*choice.meson.values(), choice.make, choice.autotools.text if choice.autotools is not None else ""))
+    names += re.findall(r"\b(?:project|library|shared_library|static_library|both_libraries)\s*\(\s*'([^']{1,80})'", text)
+    names += re.findall(r"AC_INIT\(\s*\[?([\w.+-]{1,80})", text)
+    names += re.findall(r"^(?:lib_LTLIBRARIES|lib_LIBRARIES)\s*\+?=\s*lib([\w.+-]{1,60}?)\.l?a", text, re.MULTILINE)
+    names += re.findall(r"^(?:\$\(\w+\)/)?lib([\w+-]{1,60})\.(?:a|so)\b[^:=\n]*:", text, re.MULTILINE)
+    return tuple(dict.fromkeys(name for name in needs.without_published(found, names) if _PACKAGE.fullmatch(name)))
+
+
+def _image(request: PlanRequest, choice: Choice) -> tuple[BaseImage, str]:
+    asked = request.toolchain
+    modern = choice.cmake is not None and choice.cmake.standard > 20
+    wanted = asked or (_MODERN if modern else _DEFAULT)
+    image = request.catalogue.choose("native", lambda _: True, prefer=wanted)
+    if image is None:
+        raise BuildError(
+            "The catalogue has no image with a compiler for C and C++.",
+            stage="plan",
+            reason="no_toolchain",
+            remedy="Add one to the catalogue.",
+        )
+    why = (
+        "asked for"
+        if asked
+        else f"C++{choice.cmake.standard} is asked for"
+        if choice.cmake is not None and modern
+        else "the distribution's own"
+    )
+    return image, why if image.version.split(".")[0] == wanted.split(".")[0] else f"the nearest to {wanted}"
+
+
+def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> tuple[list[str], str, str, str]:
+    """Packages, the step before the repository is there, the one after, and the test script."""
+    tree, ci, root = request.fixed, request.ci, choice.root
+    variables = dict(request.exports)
+    environment = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
+    found = [*needs.ci_needs(ci), *needs.header_needs(tree, root, tests_only=choice.system in ("cmake", "meson"))]
+    if choice.cmake is not None:
+        facts = choice.cmake
+        return (
+            [*cmake.cmake_packages(facts), *needs.cmake_needs(facts), *found],
+            cmake.cmake_dependencies(facts, tree, variables),
+            cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables),
+            cmake.cmake_test(facts, root),
+        )
+    if choice.system == "meson":
+        return (
+            [*meson.meson_packages(choice.meson), *needs.meson_needs(choice.meson.values()), *found],
+            meson.meson_dependencies(choice.meson, variables),
+            meson.meson_install(meson.meson_options(tree, root), root, variables=variables),
+            meson.meson_test(root, environment),
+        )
+    if choice.autotools is not None:
+        return (
+            [*autotools.autotools_packages(), *needs.autotools_needs(choice.autotools.text), *found],
+            "",
+            autotools.autotools_install(choice.autotools, root, ci=ci.commands, variables=variables),
+            autotools.autotools_test(choice.autotools, root, environment),
+        )
+    target = choice.targets[0] if choice.targets else ""
+    configure = posixpath.join(root, "configure") in tree
+    return (
+        ["make", "pkg-config", *needs.make_needs(choice.make), *found],
+        "",
+        make.make_install(choice.make, root, variables, configure=configure),
+        make.make_test(target, choice.command, root, environment),
+    )
+
+
+def _harmless(name: str, value: str) -> bool:
+    """Variables of CI that tests may need: none that build tools or this module use themselves."""
+    kept = not re.match(
+        r"(CC|CXX|LD|AR|CPP|\w*FLAGS|PATH|HOME|LD_\w+|PWD|SHELL|MAKE\w*|CMAKE_\w*|CTEST_\w*|DEBIAN_\w*|GITHUB_\w*|CI|\w*TOKEN\w*)$", name
+    )
+    return kept and len(value) < 1000 and "\n" not in value and "$" not in value
+
+
+def _framework(choice: Choice) -> str:
+    by_make = f"make {choice.targets[0]}" if choice.targets else choice.command[:80] or "test programs"
+    return {"cmake": "ctest", "meson": "meson test", "autotools": "make check", "make": by_make}[choice.system]
+
+
+C: Final = NativeModule("c")
+CPP: Final = NativeModule("cpp")

@@ -1,0 +1,96 @@
+"""Pieces of shell that the scripts of all build systems begin and end with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS
+from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
+
+__all__ = ["BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "programs", "stale_headers", "test_prelude", "where"]
+
+BUILD = f"{TOOLS}/build"
+"""Where CMake and Meson build."""
+STAMP = f"{TOOLS}/built"
+"""Its time is that of the build that the image holds."""
+
+PARTIAL = f"{TOOLS}/partial"
+"""Is there where not everything could be built in the image."""
+
+
+def where(root: str) -> str:
+    """The project's directory in the image."""
+    return f"{WORKDIR}/{root}" if root else WORKDIR
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Shell that exports them."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
+
+
+def install_prelude(variables: Mapping[str, str], root: str) -> str:
+    """How every step begins; `say` writes to the installation's log."""
+    return (
+        f"set -eu\n{exports(variables)}export PATH={BIN}:$PATH LC_ALL=C.UTF-8\n"
+        f'mkdir -p {TOOLS}\nsay() {{ echo "$*" >>{INSTALL_LOG}; }}\n'
+        'jobs=$(nproc 2>/dev/null || echo 2); [ "$jobs" -le 4 ] || jobs=4\n'
+        f"cd {shlex.quote(where(root))}\n"
+    )
+
+
+def test_prelude(root: str) -> str:
+    """How every test script begins: `$out` is the report's directory, and compilers note what they could not compile."""
+    return (
+        f'cd {shlex.quote(where(root))} || exit 3\nout={{report}}\nmkdir -p "$out/taken"\n'
+        f'export PATH={BIN}:$PATH HOME="${{HOME:-/root}}"\ncompilers={COMPILERS} code=0\n'
+    )
+
+
+def stale_headers() -> str:
+    """Shell that has everything compiled anew where a header changed since the image was made: Makefiles often know nothing of them."""
+    headers = " -o ".join(f"-name '*.{end}'" for end in ("h", "hh", "hpp", "hxx", "inc", "inl", "ipp"))
+    sources = " -o ".join(f"-name '*.{end}'" for end in ("c", "cc", "cpp", "cxx", "C"))
+    return f"""\
+if [ -n "$(find . -type f -newer {STAMP} ! -path './.git/*' \\( {headers} \\) | head -n 1)" ]; then
+  make clean >/dev/null 2>&1
+  find . -type f ! -path './.git/*' \\( {sources} \\) -exec touch {{}} +
+fi
+"""
+
+
+def programs(places: str, *, names: str = "*test*") -> str:
+    """Shell that runs every test program below `places`, for a build that says nothing of how its tests are run; sets `code`."""
+    return f"""\
+  mkdir -p "$out/exit-code"
+  find {places} -type f -perm -u+x -iname '{names}' ! -name '*.so*' ! -name '*.sh' ! -name '*.py' ! -name '*.o' \\
+    ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' ! -path '*/.libs/*' ! -path '*/.git/*' | sort >"$out/taken/programs"
+  while read -r program; do
+    [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
+    (cd "$(dirname "$program")" && exec timeout 300 {BIN}/cases "$program") </dev/null >&2
+    status=$?
+    printf '%s\\t%s\\n' "$(basename "$program")" "$status" >>"$out/exit-code/programs.txt"
+    [ $status -eq 0 ] || [ $status -eq 77 ] || code=1
+  done <"$out/taken/programs"
+"""
+
+
+def ending() -> str:
+    """How every test script ends: reports of single programs that contradict the whole are dropped; what did not compile has no
+    report at all. Takes `code`."""
+    return f"""\
+failing() {{ grep -rlE '<failure|<error|result="(fail|err|abort|FAIL)|status="(fail|FAIL)|result: (FAIL|ERROR|XPASS)' "$out" 2>/dev/null; }}
+red() {{ failing | grep -q . || {{ [ ! -d "$out/exit-code" ] || cat "$out"/exit-code/*; }} 2>/dev/null |
+  awk -F'\\t' '$2 != 0 && $2 != 77 {{ found = 1 }} END {{ exit !found }}'; }}
+if [ "$code" -eq 0 ]; then
+  failing | while read -r file; do rm -f "$file"; done
+elif [ -s "${{{BROKEN}:-}}" ]; then
+  echo "podgym: not everything compiled:" >&2; head -n 5 "${BROKEN}" >&2
+  rm -rf "$out"/junit "$out"/*-xml "$out"/automake "$out"/tap "$out"/exit-code
+elif ! red; then
+  echo "podgym: exit code $code without a failure in the report" >&2
+  rm -rf "$out"/junit "$out"/*-xml "$out"/automake "$out"/tap "$out"/exit-code
+fi
+rm -rf "$out/taken"
+exit "$code"
+"""

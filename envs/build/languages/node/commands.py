@@ -1,0 +1,134 @@
+"""The test commands of a plan: where each runs, what it builds first, how it reports."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.node.builds import Build
+from podgym.envs.build.languages.node.install import build_call
+from podgym.envs.build.languages.node.manifest import Manifest, join
+from podgym.envs.build.languages.node.paths import snapshot_of
+from podgym.envs.build.languages.node.runners import Run
+from podgym.envs.build.languages.node.shell import word
+from podgym.envs.build.languages.node.suite import Suite, covers, is_compiled
+from podgym.envs.build.languages.node.suites import Started, start
+from podgym.verifiers import ReportSource, TestCommand
+from podgym.verifiers.reports import ReportFormat
+
+__all__ = ["Commands", "program", "test_files"]
+
+_SCRIPT = re.compile(r"\.[cm]?[jt]sx?$")
+
+
+def test_files(request: PlanRequest) -> tuple[str, ...]:
+    """The changed test files that a runner can be given; for a snapshot the one that it belongs to."""
+    found = [snapshot_of(path) or path for path in request.changed_tests]
+    return tuple(dict.fromkeys(path for path in found if _SCRIPT.search(path) and path in request.fixed))
+
+
+def program(run: Run) -> str:
+    """What has to be on the PATH; empty where node itself runs it."""
+    name = run.head[0].text
+    return "" if "/" in name or name in ("node", "nodejs", "bun", "deno") or run.framework == "karma" else name
+
+
+class Commands:
+    """Of one plan; `versions` are the ranges of all dependencies."""
+
+    def __init__(self, request: PlanRequest, *, node: int, env: Mapping[str, str], versions: Mapping[str, str]) -> None:
+        self._request, self._node, self._env, self._versions = request, node, env, versions
+
+    def all(
+        self, suites: Sequence[Suite], builds: Sequence[Sequence[tuple[Build, ...]]]
+    ) -> tuple[tuple[TestCommand, ...], tuple[TestCommand, ...]]:
+        """Those of whole suites, and those of the changed files alone; none of the latter where a part cannot be run alone."""
+        tests: list[TestCommand] = []
+        changed: list[TestCommand] = []
+        data = len(test_files(self._request)) < len(self._request.changed_tests) and not any(map(snapshot_of, self._request.changed_tests))
+        partial = not data
+        for suite, groups in zip(suites, builds, strict=True):
+            ranges = {**self._versions, **suite.package.dependencies()}
+            if coarse := [run for run in suite.runs if run.framework == "exit"]:
+                tests.append(self._coarse(coarse, suite, groups[0]))
+                partial = False
+            for run, group in zip(suite.runs, groups, strict=True):
+                if run.framework == "exit":
+                    continue
+                started = start(_scoped(run, suite), node=self._node, versions=ranges, targeted=False)
+                tests.append(self._command(started, suite, group, run.command.directory))
+                only = self._own_files(run, suite)
+                if not started.files or not only or is_compiled(run, self._request.base):
+                    partial = False
+                    continue
+                started = start(run, node=self._node, versions=ranges, targeted=True)
+                changed.append(self._command(started, suite, group, run.command.directory, targets=only))
+        return tuple(tests), tuple(changed) if partial else ()
+
+    def _own_files(self, run: Run, suite: Suite) -> list[str]:
+        prefix = f"{suite.package.directory}/" if suite.package.directory else ""
+        return [path for path in test_files(self._request) if path.startswith(prefix) and covers(run, path, self._request.fixed)]
+
+    def _coarse(self, runs: Sequence[Run], suite: Suite, builds: Sequence[Build]) -> TestCommand:
+        """Each program by itself, with its exit status as its result."""
+        lines = ["bad=0"]
+        for run in runs:
+            sets = "".join(f"export {name}={value.raw}; " for name, value in run.command.env)
+            words = " ".join(one.raw for one in (*run.head, *run.flags, *run.files))
+            file = next((one.text for one in run.command.words[1:] if _SCRIPT.search(one.text)), run.command.words[-1].text)
+            name = re.sub(r"[^ -~]", "?", join(run.command.directory, file.removeprefix("./")))
+            home = shlex.quote(f"./{run.command.directory}")
+            lines.append(f'status=0; ( cd "$top"/{home} && {sets}exec {words} ) >&2 || status=$?')
+            lines.append(f'printf "%s\\t%s\\n" {shlex.quote(name)} "$status" >>"$report"')
+            lines.append('[ "$status" = 0 ] || [ "$status" = 77 ] || bad=1')
+        return self._command(Started("\n".join([*lines, "exit $bad"]), "exit-code"), suite, builds, suite.package.directory)
+
+    def _command(
+        self, started: Started, suite: Suite, builds: Sequence[Build], directory: str, *, targets: Sequence[str] = ()
+    ) -> TestCommand:
+        """Runs in the top directory, so that ids are relative to that."""
+        bins = "".join(f'"$top/{place}":' for place in dict.fromkeys([join(directory, "node_modules/.bin"), "node_modules/.bin"]))
+        lines = ["top=$PWD", f'export PATH={_plain(bins)}"$PATH"']
+        if not started.printed:
+            lines += ["report={report}", 'export PODGYM_REPORT="$report"']
+        if call := build_call(builds, '"$top"').rstrip():
+            lines.append(call)
+        if targets:
+            lines += ["set --", 'for one in {targets}; do set -- "$@" "$top/$one"; done']
+        if directory:
+            lines.append(f"cd {shlex.quote(directory)} || exit 96")
+        lines.append(started.line)
+        form: ReportFormat = started.format
+        return TestCommand(
+            framework="program",
+            script="\n".join(lines) + "\n",
+            report=ReportSource(format=form),
+            targets=tuple(targets),
+            env={**self._env, "CI": "true", **_package_variables(suite.package)},
+            timeout_s=self._request.suite_timeout_s,
+        )
+
+
+def _plain(text: str) -> str:
+    """Without what a shell would read in double quotes, which no directory of a package is named after."""
+    return re.sub(r"[`\\]|\$(?!top)", "?", text)
+
+
+def _scoped(run: Run, suite: Suite) -> Run:
+    """A runner of the root, for the packages that it stands in for."""
+    if run.framework not in ("jest", "vitest") or run.files or run.choosing or not suite.scope:
+        return run
+    prefix = f"{suite.package.directory}/" if suite.package.directory else ""
+    return replace(run, files=tuple(word(f"{one.removeprefix(prefix)}/") for one in suite.scope))
+
+
+def _package_variables(package: Manifest) -> dict[str, str]:
+    """Those of npm's that tests read."""
+    found = {"npm_lifecycle_event": "test"}
+    for name, value in (("name", package.name), ("version", package.version)):
+        if value and len(value) < 300 and value.isprintable():
+            found[f"npm_package_{name}"] = value
+    return found

@@ -1,0 +1,172 @@
+"""The steps that install a project: tools and the package manager, the dependencies of each workspace, what is built.
+
+Dependencies are installed from manifests alone, without install scripts, which want the sources that are not there yet; native
+modules are built afterwards. Where that fails, it is tried again with the whole repository in place.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.node.builds import Build
+from podgym.envs.build.languages.node.manager import Manager
+from podgym.envs.build.languages.node.suites import HOME
+from podgym.envs.build.plan import INSTALL_LOG, WORKDIR
+from podgym.sandbox import Step
+
+__all__ = ["INSTALLING", "Installation", "Steps", "build_call"]
+
+_TOOLS: Final = (
+    "install.sh", "add.sh", "build.sh", "registry.js", "loosen.js", "rebuild.js", "mocha.js", "nodetest.mjs", "jasmine.js", "printed.js",
+    "karma.js",
+)  # fmt: skip
+INSTALLING: Final[dict[str, str]] = {
+    "ADBLOCK": "1",
+    "CI": "1",
+    "CYPRESS_INSTALL_BINARY": "0",
+    "CHROMEDRIVER_SKIP_DOWNLOAD": "true",
+    "DISABLE_OPENCOLLECTIVE": "1",
+    "ELECTRON_SKIP_BINARY_DOWNLOAD": "1",
+    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=5",
+    "GIT_TERMINAL_PROMPT": "0",
+    "HUSKY": "0",
+    "HUSKY_SKIP_INSTALL": "1",
+    "MONGOMS_DISABLE_POSTINSTALL": "1",
+    "NEXT_TELEMETRY_DISABLED": "1",
+    "NG_CLI_ANALYTICS": "false",
+    "PHANTOMJS_SKIP_DOWNLOAD": "1",
+    "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
+    "PUPPETEER_SKIP_CHROMIUM_DOWNLOAD": "1",
+    "PUPPETEER_SKIP_DOWNLOAD": "1",
+    "SENTRYCLI_SKIP_DOWNLOAD": "1",
+    "TURBO_TELEMETRY_DISABLED": "1",
+    "YARN_IGNORE_NODE": "1",
+}
+_LIFECYCLE_TIMEOUT_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One workspace to install."""
+
+    directory: str
+    manager: Manager
+    packages: tuple[str, ...] = ()
+    """Directories of its members."""
+    added: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Packages that the manifests do not name, by the directory that they are added in."""
+
+
+@cache
+def _tool(name: str) -> str:
+    return (files(__package__) / "tools" / name).read_text(encoding="utf-8")
+
+
+def _laid() -> str:
+    """Shell that writes the tools."""
+    lines = [f"mkdir -p {HOME}/stamps"]
+    lines += [f"cat >{HOME}/{name} <<'PODGYM_TOOL'\n{_tool(name)}PODGYM_TOOL" for name in _TOOLS]
+    return "\n".join(lines) + "\n"
+
+
+def _prelude(exports: Mapping[str, str], env: Mapping[str, str]) -> str:
+    own = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted({**INSTALLING, **env, **exports}.items()))
+    return f'set -eu\n{own}export PATH={HOME}/bin:"$PATH"\numask 022\n'
+
+
+def _install_call(one: Installation, committed: datetime) -> str:
+    cut = committed + timedelta(days=1)
+    manager = "berry" if one.manager.berry else one.manager.name
+    lock = one.manager.lock.rpartition("/")[2] or "-"
+    words = [
+        "sh",
+        f"{HOME}/install.sh",
+        manager,
+        lock,
+        f"{cut:%Y-%m-%dT%H:%M:%SZ}",
+        str(int(cut.timestamp())),
+        one.directory,
+        *one.packages,
+    ]
+    return shlex.join(words)
+
+
+def _additions(one: Installation, committed: datetime) -> list[str]:
+    cut = f"{committed + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+    return [shlex.join(["sh", f"{HOME}/add.sh", cut, directory, *names]) for directory, names in one.added]
+
+
+def _rebuild(installations: Sequence[Installation]) -> str:
+    directories = dict.fromkeys(place or "." for one in installations for place in (one.directory, *one.packages))
+    return (
+        'real=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")\n'
+        '[ ! -e "$real/include/node/node.h" ] || export npm_config_nodedir="$real"\n'
+        'export PODGYM_NPM="$(npm root -g)/npm/bin/node-gyp-bin"\n'
+        f"node {HOME}/rebuild.js {shlex.join(directories)} >>{INSTALL_LOG} || true\n"
+    )
+
+
+def build_call(builds: Sequence[Build], top: str = WORKDIR) -> str:
+    """Shell that builds what changed; empty where there is nothing to build."""
+    if not builds:
+        return ""
+    pairs = " ".join(f"{shlex.quote(one.directory)} {shlex.quote(one.line)}" for one in builds)
+    return f"sh {HOME}/build.sh {top} {pairs} >&2\n"
+
+
+class Steps:
+    """The steps of one plan; `env` holds while installing and afterwards."""
+
+    def __init__(self, request: PlanRequest, env: Mapping[str, str]) -> None:
+        self._committed = request.committed
+        self._prelude = _prelude(request.exports, env)
+        self._timeout_s = request.step_timeout_s
+
+    def _step(self, run: str) -> Step:
+        return Step(run=f"{self._prelude}{run}", timeout_s=self._timeout_s)
+
+    def dependencies(self, installations: Sequence[Installation]) -> tuple[Step, ...]:
+        """The tools, and all dependencies."""
+        tools = _laid()
+        for package in dict.fromkeys(one.manager.package for one in installations if one.manager.package):
+            tools += f"npm install --global --prefix {HOME} --cache {HOME}/cache --no-audit --no-fund {shlex.quote(package)} >&2\n"
+        tools += f"rm -rf {HOME}/cache\n"
+        lines = []
+        for number, one in enumerate(installations):
+            lines.append(f"{_install_call(one, self._committed)} || touch {HOME}/later{number}")
+            lines += [f"[ -e {HOME}/later{number} ] || {call}" for call in _additions(one, self._committed)]
+        return self._step(tools), self._step("\n".join(lines) + "\n" + _rebuild(installations))
+
+    def install(
+        self,
+        installations: Sequence[Installation],
+        *,
+        lifecycle: Sequence[Build],
+        builds: Sequence[Sequence[Build]],
+        needed: Sequence[tuple[str, str]],
+    ) -> tuple[Step, ...]:
+        """What wants the sources: scripts that run after an installation, and builds. `needed` are programs by directory, without
+        which there are no tests."""
+        lines = []
+        for number, one in enumerate(installations):
+            again = "; ".join([_install_call(one, self._committed), *_additions(one, self._committed)])
+            lines.append(f"if [ -e {HOME}/later{number} ]; then {again}; rm {HOME}/later{number}; later=1; fi")
+        lines.append(f'if [ -n "${{later:-}}" ]; then\n{_rebuild(installations)}fi')
+        for step in lifecycle:
+            home = shlex.quote(f"{WORKDIR}/{step.directory}".rstrip("/"))
+            run = f"(cd {home} && timeout {_LIFECYCLE_TIMEOUT_S} {step.line}) </dev/null >&2"
+            lines.append(f"{run} || echo {shlex.quote(f'failed in ./{step.directory}: {step.line}')} >>{INSTALL_LOG}")
+        for group in dict.fromkeys(tuple(one) for one in builds if one):
+            lines.append(build_call(group).rstrip())
+        for directory, program in dict.fromkeys(needed):
+            bins = f"{WORKDIR}/{directory}/node_modules/.bin:{WORKDIR}/node_modules/.bin".replace("//", "/")
+            search = f'PATH={shlex.quote(bins)}:"$PATH"; command -v {shlex.quote(program)} >/dev/null'
+            lines.append(f'( {search} ) || {{ echo "the test runner {program} is not installed" >&2; exit 1; }}')
+        return (self._step("\n".join(lines) + "\n"),)

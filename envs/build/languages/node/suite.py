@@ -1,0 +1,239 @@
+"""Which commands run the tests of a package, and what has to run before them.
+
+The `test` script says it, or another one by its name; where none starts a runner that is known, the runner is told from
+the dependencies and from what the changed tests import.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
+from podgym.envs.build.languages.node.manifest import Manifest, join, normal
+from podgym.envs.build.languages.node.runners import BROWSERS, Framework, Run, bare, recognise, sniff
+from podgym.envs.build.languages.node.scripts import Command, Scripts
+from podgym.envs.build.languages.node.shell import word
+from podgym.envs.build.tree import Tree
+from podgym.verifiers.paths import PathGlobs
+
+__all__ = ["Suite", "covers", "find_suite", "is_compiled"]
+
+_PREFERRED: Final = [
+    "test",
+    "test:unit",
+    "unit",
+    "test-unit",
+    "unit-test",
+    "test:node",
+    "test-node",
+    "test:ci",
+    "ci:test",
+    "tests",
+    "test:js",
+    "test:all",
+    "test:run",
+    "test:jest",
+    "test:vitest",
+    "test:mocha",
+    "jest",
+    "vitest",
+    "mocha",
+    "ava",
+    "tap",
+    "tape",
+    "test:src",
+    "test:lib",
+    "test-only",
+    "tests-only",
+    "test:once",
+    "testonly",
+    "test:coverage",
+    "coverage",
+    "cover",
+    "test:cov",
+    "test-cov",
+    "test:main",
+    "test:packages",
+    "ci",
+    "check",
+]
+_ASIDE: Final = re.compile(
+    r"watch|debug|update|bench|perf|browser|e2e|cypress|playwright|mutation|stryker|deploy|release|smoke|inspect|size|types?$|tdd"
+)
+_INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
+    ("vitest", "vitest", "vitest"), ("jest", "jest", "jest"), ("mocha", "mocha", "mocha"), ("ava", "ava", "ava"), ("tap", "tap", "tap"),
+    ("jasmine", "jasmine", "jasmine"), ("@hapi/lab", "lab", "lab"), ("lab", "lab", "lab"), ("qunit", "qunit", "qunit"),
+    ("uvu", "uvu", "uvu"), ("tape", "tape", "tape"), ("karma", "karma", "karma"), ("react-scripts", "jest", "react-scripts test"),
+    ("grunt-mocha-test", "mocha", "mocha"), ("gulp-mocha", "mocha", "mocha"), ("grunt-contrib-jasmine", "jasmine", "jasmine"),
+    ("gulp-jasmine", "jasmine", "jasmine"), ("gulp-jest", "jest", "jest"), ("grunt-jest", "jest", "jest"),
+    ("vite-plus", "vitest", "vitest"),
+)  # fmt: skip
+_MAX_RUNS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """How the tests of one package are run."""
+
+    package: Manifest
+    runs: tuple[Run, ...] = ()
+    before: Mapping[int, tuple[Build, ...]] = field(default_factory=dict)
+    """What a run's script does first, by the run's place."""
+    script: str = ""
+    """Name of the script that says so; empty where it was inferred."""
+    browsers: tuple[str, ...] = ()
+    """Programs of its scripts that need a browser."""
+    scope: tuple[str, ...] = ()
+    """Directories of packages without a runner of their own, for which this one stands in."""
+
+
+def find_suite(
+    package: Manifest, root: Manifest, changed: Sequence[str], *, tree: Tree, manifests: Mapping[str, Manifest], notes: list[str]
+) -> Suite:
+    """The suite of a package, as far as the changed tests are concerned."""
+    scripts = Scripts(tree, manifests)
+    browsers: list[str] = []
+    coarse: Suite | None = None
+    names: list[str] = [name for name in _PREFERRED if name in package.scripts]
+    names += [name for name in package.scripts if name not in names and re.search(r"test|unit|spec", name) and not _ASIDE.search(name)]
+    for name in names:
+        commands = scripts.expand(package, name)
+        suite = _of_commands(package, name, commands, changed, tree)
+        browsers += suite.browsers
+        if suite.runs and any(run.framework != "exit" for run in suite.runs):
+            return suite
+        if suite.runs and coarse is None:
+            coarse = suite
+    if (makefile := tree.read(join(package.directory, "Makefile"))) is not None and coarse is None:
+        commands = [one for line in _recipe(makefile, "test") for one in scripts.line(package, line)]
+        suite = _of_commands(package, "make test", commands, changed, tree)
+        if suite.runs:
+            return suite
+    notes += list(dict.fromkeys(scripts.notes))[:5]
+    inferred = _inferred(package, root, changed, tree, certain=coarse is not None)
+    if inferred is not None:
+        return Suite(package, (inferred,))
+    return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
+
+
+def _of_commands(package: Manifest, name: str, commands: Sequence[Command], changed: Sequence[str], tree: Tree) -> Suite:
+    found: list[tuple[int, Run]] = []
+    for index, one in enumerate(commands):
+        run = recognise(one, tree)
+        if run is not None and run.framework not in BROWSERS and run not in [other for _, other in found]:
+            found.append((index, run))
+    browsers = tuple(one.program for one in commands if one.program in BROWSERS)
+    concerned = [(index, run) for index, run in found if any(covers(run, path, tree) for path in changed)]
+    known = [(index, run) for index, run in concerned if run.framework != "exit"]
+    chosen = (known or concerned or found) if any(run.framework != "exit" for _, run in found) else found
+    chosen = chosen[: _MAX_RUNS if known else 20]
+    before = {place: tuple(builds_before(commands, index, tree)) for place, (index, _) in enumerate(chosen)}
+    return Suite(package, tuple(run for _, run in chosen), before, name, browsers)
+
+
+def covers(run: Run, path: str, tree: Tree) -> bool:
+    """Whether a run may run a test file; where its words do not tell, True."""
+    places = [*run.files]
+    if not places or run.framework in ("karma", "uvu", "lab") or is_compiled(run, tree):
+        return True
+    if run.framework in ("jest", "vitest"):
+        return any(_matches(one.text, path) for one in places)
+    for one in places:
+        place = normal(one.text, run.command.directory)
+        if not one.plain or place is None or place in ("", path) or path.startswith(f"{place}/"):
+            return True
+        if re.search(r"[*?{\[]", place) and path in PathGlobs(
+            [f"/{glob}" for glob in _expanded(re.sub(r"[@+?!*]\(([^()]*)\)", _group, place))]
+        ):
+            return True
+    return False
+
+
+def _group(match: re.Match[str]) -> str:
+    return "{" + match[1].replace("|", ",") + "}"
+
+
+def _expanded(glob: str) -> list[str]:
+    match = re.search(r"\{([^{}]*)\}", glob)
+    if match is None or glob.count("{") > 6:
+        return [re.sub(r"\[[^\]]*\]", "?", glob)]
+    return [one for part in match[1].split(",") for one in _expanded(glob[: match.start()] + part + glob[match.end() :])]
+
+
+def _matches(pattern: str, path: str) -> bool:
+    plain = pattern.removeprefix("./")
+    if plain in path:
+        return True
+    try:
+        return len(pattern) < 200 and re.search(re.sub(r"[^\w./|()*+?\\^$-]", ".", plain), path) is not None
+    except re.error:
+        return True
+
+
+def is_compiled(run: Run, tree: Tree) -> bool:
+    """Whether a run's files are made by a build: none of the directories that it names is in the repository."""
+    places = []
+    for one in run.files:
+        fixed = re.split(r"[*?{\[(]", one.text)[0]
+        text = fixed if fixed == one.text else fixed.rpartition("/")[0]
+        places.append(normal(text, run.command.directory) if one.plain else None)
+    known = [place for place in places if place]
+    if not known or run.framework in ("jest", "vitest"):
+        return False
+    prefix = f"{run.command.directory}/" if run.command.directory else ""
+    made = all(place.removeprefix(prefix).partition("/")[0] in BUILT or place.removeprefix(prefix).startswith(".") for place in known)
+    return made and not any(
+        place in tree or tree.below(place) or any(f"{place}.{end}" in tree for end in ("js", "ts", "mjs", "cjs")) for place in known
+    )
+
+
+def _recipe(makefile: str, target: str, depth: int = 0) -> list[str]:
+    """Shell lines of a Makefile's target and of those that it needs, simple variables replaced."""
+    text = makefile[:100_000].replace("\\\n", " ")
+    values = dict(re.findall(r"^([A-Za-z_]\w*)\s*[:?]?=[ \t]*(.*)$", text, re.MULTILINE))
+    match = re.search(rf"^{re.escape(target)}\s*:(?!=)([^\n]*)\n((?:\t[^\n]*\n?|\s*\n)*)", text, re.MULTILINE)
+    if match is None or depth > 4:
+        return []
+    lines = [line for needed in match[1].split("#")[0].split()[:10] for line in _recipe(makefile, needed, depth + 1)]
+    for line in match[2].splitlines():
+        shown = line.strip().lstrip("@-")
+        for _ in range(3):
+            shown = re.sub(r"\$[({](\w+)[)}]", lambda found: values.get(found[1], ""), shown)
+        if shown:
+            lines.append(shown.replace("$$", "$"))
+    return lines
+
+
+def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, *, certain: bool) -> Run | None:
+    """With `certain`, only what a changed test says itself."""
+    imported = [kind for path in changed if (kind := sniff(tree, path)) is not None]
+    dependencies = {**root.dependencies(), **package.dependencies()}
+    for kind in dict.fromkeys(imported):
+        if kind == "node:test":
+            typescript = any(path.endswith(("ts", "tsx")) for path in changed)
+            loader = next((name for name in ("tsx", "ts-node") if name in dependencies), "") if typescript else ""
+            head = (
+                f"node --import {loader} --test"
+                if loader == "tsx"
+                else f"node --require {loader}/register --test"
+                if loader
+                else "node --test"
+            )
+            return recognise(_command(package, head), tree)
+        for name, framework, program in _INFERRED:
+            if framework == kind and name in dependencies:
+                return bare(framework, program, _command(package, program))
+    if certain:
+        return None
+    for name, framework, program in _INFERRED:
+        if name in package.dependencies() or (name in dependencies and not package.dependencies().get(name)):
+            run = recognise(_command(package, program), tree)
+            return run or bare(framework, program, _command(package, program))
+    return None
+
+
+def _command(package: Manifest, line: str) -> Command:
+    return Command(package.directory, tuple(word(one) for one in line.split()))

@@ -1,0 +1,212 @@
+"""A Rust project's plan: the packages that the fix touches, compiled and tested in their workspace.
+
+Dependencies are resolved by the repository's lock file; without one, as of the commit's date where cargo can cut there. They are
+compiled from the manifests alone, with empty sources, so that tasks of one repository share the result; then the repository's own
+packages are. Documentation tests are not run: they are part of the sources that a solution rewrites.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+from typing import Final
+
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.rust.manifest import MANIFEST, Cargo, dependency_tables
+from podgym.envs.build.languages.rust.packages import debian_packages, linker_packages, wanted
+from podgym.envs.build.languages.rust.script import (
+    ENVIRONMENT,
+    PATH,
+    Unit,
+    compile_script,
+    extra_script,
+    prelude,
+    run_script,
+    setup_script,
+    stub_script,
+)
+from podgym.envs.build.languages.rust.toolchain import choose_toolchain, stable_on
+from podgym.envs.build.languages.rust.units import changed_selection, find_units
+from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.tree import Tree
+from podgym.sandbox import Limits, Step
+from podgym.verifiers import ReportSource, TestCommand
+
+__all__ = ["plan_rust"]
+
+_LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
+_CONFIGURATION: Final = (".cargo/config.toml", ".cargo/config")
+_UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
+_MAX_STUBS: Final = 400
+_MAX_EXTRA: Final = 60
+
+
+def plan_rust(request: PlanRequest) -> BuildPlan:
+    """Raises `BuildError` (stage plan)."""
+    found = find_units(request)
+    base, roots = found.base, [unit.root for unit in found.units]
+    packages = found.packages
+    toolchain = choose_toolchain(
+        (request.fixed, request.base),
+        packages,
+        roots[0],
+        committed=request.committed,
+        asked=request.toolchain,
+        catalogue=request.catalogue,
+    )
+    day = request.committed.astimezone(UTC)
+    older = not toolchain.newer and toolchain.image.version != stable_on(day.date())
+    start = prelude(request.exports, cut=(day + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ"), older=older)
+    notes = [*base.notes, *found.notes]
+    config = _configuration(request.base, roots)
+    flags = _flags(request, config, newer=toolchain.newer)
+    env = {**ENVIRONMENT, **({"RUSTC_BOOTSTRAP": "1"} if toolchain.unstable else {})}
+    if "rustc-wrapper" in config:
+        env["RUSTC_WRAPPER"] = ""
+    exports = "".join(f"export {name}={value}\n" for name, value in env.items() if name in ("RUSTC_BOOTSTRAP",))
+    exports += "export RUSTC_WRAPPER=\n" if "RUSTC_WRAPPER" in env else ""
+    start += exports
+
+    def step(text: str) -> Step:
+        return Step(run=start + text, timeout_s=request.step_timeout_s)
+
+    setup = step(setup_script(toolchain.image.version, flags))
+    stubs = _stubs(base, roots, request.base)
+    dependencies = [setup]
+    manifests: tuple[str, ...] = ()
+    if stubs and not _vendored(request.base, config):
+        manifests = _manifests(request.base)
+        names = sorted({package.name for package in base.packages.values()})
+        dependencies.append(step(stub_script(found.units, stubs, names)))
+    else:
+        notes.append("dependencies are compiled with the project: its manifests alone do not do")
+    install = [step(compile_script(unit)) for unit in found.units]
+    if extra := _extra(request.base, request.fixed, roots):
+        install.append(step(extra_script(extra)))
+    test_env = {**env, "CARGO_NET_OFFLINE": "true", "CARGO_BUILD_JOBS": "2", "INSTA_UPDATE": "no", "PATH": PATH, "HOME": "/root"}
+    locks = "\n".join(request.base.read(_lock(root)) or "" for root in roots)
+    named = {name for package in packages for table in dependency_tables(package.manifest) for name in table}
+    if any('source = "git+' in lock for lock in (locks,)):
+        notes.append("some dependencies are git repositories, which must be in reach while the image is built")
+
+    def command(unit: Unit, selection: Sequence[str] | None = None) -> TestCommand:
+        return TestCommand(
+            framework="program",
+            script=run_script(unit, selection),
+            report=ReportSource(format="libtest"),
+            env=test_env,
+            cwd=unit.root or ".",
+            timeout_s=request.suite_timeout_s,
+        )
+
+    changed = [(unit, selection) for unit in found.units if (selection := changed_selection(request, base, unit))]
+    return BuildPlan(
+        language="rust",
+        build_system="cargo",
+        toolchain=toolchain.image.version,
+        why_toolchain=toolchain.why,
+        framework="libtest",
+        name=packages[0].name,
+        root=roots[0],
+        base=toolchain.image.name,
+        mirror=request.catalogue.mirror,
+        packages=tuple(dict.fromkeys((*wanted(request.ci.packages), *debian_packages(locks, named), *linker_packages(config)))),
+        manifests=manifests,
+        dependencies=tuple(dependencies),
+        install=tuple(install),
+        env=test_env,
+        tests=tuple(command(unit) for unit in found.units),
+        changed=tuple(command(unit, selection) for unit, selection in changed),
+        limits=_LIMITS,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _lock(root: str) -> str:
+    return f"{root}/Cargo.lock" if root else "Cargo.lock"
+
+
+def _configuration(tree: Tree, roots: Sequence[str]) -> str:
+    places = dict.fromkeys(("", *(f"{root}/" for root in roots if root)))
+    return "\n".join(tree.read(f"{place}{name}") or "" for place in places for name in _CONFIGURATION)
+
+
+def _flags(request: PlanRequest, config: str, *, newer: bool) -> list[str]:
+    """For rustc. New compilers warn of more, which is an error where a project denies warnings."""
+    flags = ["--cap-lints=warn"] if newer else []
+    said = " ".join(value for name, value in request.ci.env.items() if name in ("RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"))
+    for name in dict.fromkeys(_UNSTABLE_FLAG.findall(said)):
+        if name not in config:
+            flags.append(f"--cfg={name}")
+    return flags
+
+
+def _vendored(tree: Tree, config: str) -> bool:
+    return "vendored-sources" in config
+
+
+def _manifests(tree: Tree) -> tuple[str, ...]:
+    names = (MANIFEST, "Cargo.lock", "rust-toolchain", "rust-toolchain.toml")
+    return tuple(path for path in tree.paths if path.rpartition("/")[2] in names or path.endswith(_CONFIGURATION))
+
+
+def _stubs(cargo: Cargo, roots: Sequence[str], tree: Tree) -> list[str]:
+    """Files without which cargo refuses the manifests; none where there are too many."""
+    found: dict[str, None] = {}
+    for package in cargo.packages.values():
+        if cargo.root_of(package.directory) in roots:
+            found |= dict.fromkeys(target.path for target in package.targets if target.kind in ("lib", "bin") or not _implied(target.path))
+            if package.build_script:
+                found[package.build_script] = None
+    found = {path: None for path in found if path in tree}
+    return list(found) if len(found) <= _MAX_STUBS else []
+
+
+def _implied(path: str) -> bool:
+    """Found by cargo by its place, so that nobody misses it."""
+    return re.search(r"(^|/)(tests|benches|examples)/([^/]+\.rs|[^/]+/main\.rs)$", path) is not None
+
+
+def _extra(base: Tree, fixed: Tree, roots: Sequence[str]) -> dict[str, str]:
+    """Crates that the fix's manifests and lock file name and the base's do not, as lines of a manifest."""
+    lines: dict[str, str] = {}
+    for root in roots:
+        before, after = _locked(base.read(_lock(root))), _locked(fixed.read(_lock(root)))
+        for name, version in sorted(after - before):
+            lines[f"more{len(lines)}"] = f"{{ package = {json.dumps(name)}, version = {json.dumps(f'={version}')} }}"
+        if after:
+            continue
+        known = {json.dumps([name, _requirement(value)]) for _, table in _dependencies(base) for name, value in table.items()}
+        for _, table in _dependencies(fixed):
+            for name, value in table.items():
+                requirement = _requirement(value)
+                if requirement and json.dumps([name, requirement]) not in known:
+                    package = value.get("package", name) if isinstance(value, dict) else name
+                    features = value.get("features", []) if isinstance(value, dict) else []
+                    good = [one for one in features if isinstance(one, str)] if isinstance(features, list) else []
+                    entry = f"{{ package = {json.dumps(package)}, version = {json.dumps(requirement)}, features = {json.dumps(good)} }}"
+                    if entry not in lines.values() and isinstance(package, str):
+                        lines[f"more{len(lines)}"] = entry
+    return dict(list(lines.items())[:_MAX_EXTRA])
+
+
+def _dependencies(tree: Tree) -> list[tuple[str, dict[str, object]]]:
+    cargo = Cargo(tree)
+    return [
+        (where, table)
+        for where in (path.rpartition("/")[0] for path in tree.named(MANIFEST))
+        for table in dependency_tables(cargo.manifest(where))
+    ]
+
+
+def _requirement(value: object) -> str:
+    version = value.get("version") if isinstance(value, dict) else value
+    return version if isinstance(version, str) and re.fullmatch(r"[\w.+*^~<>=, -]{1,100}", version) else ""
+
+
+def _locked(text: str | None) -> set[tuple[str, str]]:
+    """Registry packages of a lock file."""
+    pattern = r'\[\[package\]\]\nname = "([\w-]{1,200})"\nversion = "([\w.+-]{1,100})"\nsource = "registry\+'
+    return set(re.findall(pattern, text or ""))

@@ -1,0 +1,39 @@
+"""A provider under which builds go wrong that a test marks by the number of processes that they may have."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from podgym.sandbox import SandboxSpec
+from podgym.sandbox.local import LocalConfig, LocalProvider
+
+CRASH, KILL, HANG, FILL, LONG_LINE = 1001, 1002, 1003, 1004, 1005
+
+
+class Odd(LocalProvider):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(LocalConfig(**options))
+
+    async def create(self, spec: SandboxSpec) -> Any:
+        match spec.limits.processes:
+            case 1001:
+                print("x" * 100, flush=True)
+                os.write(2, b"the kit crashes\n")
+                os._exit(3)
+            case 1002:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case 1003:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                time.sleep(600)
+            case 1004:
+                for number in range(10_000):
+                    (Path(tempfile.gettempdir()) / f"fill-{number}").write_bytes(os.urandom(1 << 20))
+                    time.sleep(0.01)
+            case 1005:
+                print("x" * (4 << 20), flush=True)
+        return await super().create(spec)

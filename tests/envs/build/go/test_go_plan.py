@@ -1,0 +1,197 @@
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.go import GO
+from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.tree import Tree
+
+SINGLE = {
+    "go.mod": "module example.org/a\n\ngo 1.20\n",
+    "go.sum": "",
+    "calc/calc.go": "package calc\n",
+    "calc/calc_test.go": "package calc\n",
+}
+
+
+def tree(files: dict[str, str]) -> Tree:
+    return Tree(files, lambda path: files[path].encode())
+
+
+def plan(
+    files: dict[str, str],
+    fixed: dict[str, str] | None = None,
+    *,
+    source: tuple[str, ...] = ("calc/calc.go",),
+    tests: tuple[str, ...] = ("calc/calc_test.go",),
+    ci: CiFacts | None = None,
+    present: frozenset[str] | None = None,
+    toolchain: str = "",
+) -> BuildPlan:
+    request = PlanRequest(
+        base=tree(files),
+        fixed=tree({**files, **(fixed or {})}),
+        changed_source=source,
+        changed_tests=tests,
+        committed=datetime(2024, 5, 10, tzinfo=UTC),
+        ci=ci or CiFacts(),
+        catalogue=Catalogue(present=present),
+        toolchain=toolchain,
+        exports={"GOPROXY": "https://proxy.example.org,direct"},
+    )
+    made = GO.plan(request)
+    for text in (*(step.run for step in made.steps), *(command.script for command in (*made.tests, *made.changed))):
+        subprocess.run(["sh", "-n"], input=text.encode(), check=True)
+    assert BuildPlan.model_validate_json(made.model_dump_json()) == made
+    return made
+
+
+def test_a_module_is_compiled_and_tested_offline() -> None:
+    made = plan(SINGLE)
+    assert (made.language, made.build_system, made.framework, made.name, made.toolchain) == ("go", "go", "go test", "example.org/a", "1.22")
+    assert made.manifests == ("go.mod", "go.sum")
+    (command,) = made.tests
+    assert "exec go test -json -count=1 -vet=off -p 2 -timeout 540s  ./..." in command.script
+    assert command.env["GOPROXY"] == "off" and command.env["GOTOOLCHAIN"] == "local"
+    assert command.report is not None and command.report.format == "go-json"
+    assert made.changed[0].script.rstrip().endswith(" ./calc")
+    assert all("export GOPROXY=https://proxy.example.org,direct" in step.run for step in made.steps)
+
+
+@pytest.mark.parametrize(
+    ("gomod", "ci", "version"),
+    [
+        ("go 1.21\n", (), "1.22"),
+        ("go 1.21\ntoolchain go1.21.4\n", (), "1.21"),
+        ("go 1.21\n", ("1.19", "1.21.x", "stable"), "1.21"),
+        ("go 1.24.1\n", ("1.21",), "1.24"),
+    ],
+)
+def test_the_toolchain_is_what_the_files_ask_for(gomod: str, ci: tuple[str, ...], version: str) -> None:
+    made = plan({**SINGLE, "go.mod": f"module example.org/a\n{gomod}"}, ci=CiFacts(versions={"go": ci}))
+    assert made.toolchain == version and made.base == f"golang:{version}-bookworm"
+
+
+def test_a_present_image_that_is_new_enough_goes_before_an_absent_one() -> None:
+    made = plan(SINGLE, present=frozenset({"golang:1.26-bookworm"}))
+    assert made.toolchain == "1.26" and "nearest" in made.why_toolchain
+
+
+def test_no_image_is_new_enough() -> None:
+    with pytest.raises(BuildError) as caught:
+        plan({**SINGLE, "go.mod": "module a\ngo 1.300\n"})
+    assert caught.value.reason == "no_toolchain"
+
+
+def test_tests_run_in_the_module_that_they_are_in() -> None:
+    files = {**SINGLE, "sub/go.mod": "module example.org/a/sub\n\nreplace example.org/a => ../\n", "sub/s.go": "package sub\n"}
+    made = plan(files, source=("calc/calc.go",), tests=("sub/s_test.go", "calc/calc_test.go"))
+    assert [command.script.split("\n")[0] for command in made.tests] == ["cd /testbed/sub || exit 96", "cd /testbed || exit 96"]
+    assert made.root == "sub" and "sub/go.mod" in made.manifests
+
+
+def test_a_module_that_its_workspace_does_not_use_is_compiled_alone() -> None:
+    files = {**SINGLE, "go.work": "go 1.20\nuse ./other\n", "other/go.mod": "module example.org/other\n"}
+    assert plan(files).tests[0].env["GOWORK"] == "off"
+    files["go.work"] = "go 1.23\nuse (\n\t.\n\t./other\n)\n"
+    made = plan(files)
+    assert "GOWORK" not in made.tests[0].env and made.toolchain == "1.23"
+
+
+def test_large_modules_are_tested_where_the_fix_touches_them() -> None:
+    files = {**SINGLE, **{f"p{number}/x_test.go": "package p\n" for number in range(100)}}
+    made = plan(files)
+    assert made.tests[0].script.rstrip().endswith(" ./calc") and made.notes
+
+
+def test_tags_come_from_ci_only_where_every_run_has_them() -> None:
+    both = CiFacts(commands=("go test ./...", "go test -tags=e2e ./..."))
+    assert "-tags" not in plan(SINGLE, ci=both).tests[0].script
+    always = CiFacts(commands=("go vet ./...", "go test -race -tags 'netgo osusergo' ./..."))
+    assert "-tags=netgo,osusergo ./..." in plan(SINGLE, ci=always).tests[0].script
+    changed = {**SINGLE, "calc/calc_test.go": "//go:build integration\n\npackage calc\n"}
+    assert "-tags=integration" in plan(changed).tests[0].script and "-tags=integration" in plan(changed).install[0].run
+
+
+def test_vendored_modules_are_not_fetched() -> None:
+    made = plan({**SINGLE, "vendor/modules.txt": "", "vendor/example.org/x/x.go": "package x\n"})
+    assert not made.dependencies and "-mod=vendor" in made.install[0].run
+
+
+def test_a_repository_from_before_modules_gets_one() -> None:
+    files = {"calc/calc.go": "package calc\n", "calc/calc_test.go": 'package calc_test\nimport "example.org/me/it/calc"\n'}
+    made = plan(files)
+    assert "module %s" in made.install[0].run and "example.org/me/it" in made.install[0].run
+    assert any("made one for example.org/me/it" in note for note in made.notes)
+
+
+def test_a_repository_from_before_modules_with_its_dependencies_is_compiled_as_it_was() -> None:
+    files = {
+        "calc/calc.go": "package calc\n",
+        "calc/calc_test.go": 'package calc_test\nimport "example.org/me/it/calc"\n',
+        "vendor/example.org/x/x.go": "package x\n",
+    }
+    made = plan(files)
+    assert made.tests[0].env["GO111MODULE"] == "off"
+    assert "cd /opt/podgym/go/src/example.org/me/it" in made.tests[0].script
+
+
+def test_modules_that_only_the_fix_requires_are_fetched() -> None:
+    assert len(plan(SINGLE).install) == 1
+    made = plan(SINGLE, {"go.mod": f"{SINGLE['go.mod']}\nrequire example.org/x v1.0.0\n"})
+    assert "require example.org/x v1.0.0" in made.install[1].run
+
+
+def test_c_in_a_package_names_its_debian_packages() -> None:
+    files = {**SINGLE, "calc/c.go": 'package calc\n/*\n#cgo pkg-config: libpcap\n*/\nimport "C"\n'}
+    assert plan(files, ci=CiFacts(packages=("make", "zsh"))).packages == ("zsh", "libpcap-dev")
+
+
+def test_a_repository_without_go_is_refused() -> None:
+    with pytest.raises(BuildError) as caught:
+        plan({"a.c": ""}, source=(), tests=())
+    assert caught.value.reason == "no_build_file"
+
+
+@pytest.mark.parametrize(
+    ("path", "test", "runnable"),
+    [
+        ("a_test.go", True, True),
+        ("pkg/a.go", False, False),
+        ("pkg/testdata/a_test.go", True, False),
+        ("pkg/testdata/x.json", True, False),
+        ("vendor/x/a_test.go", True, False),
+        ("test/e2e/run.go", True, False),
+        ("testing/x.go", False, False),
+    ],
+)
+def test_tests_are_told_from_sources(path: str, test: bool, runnable: bool) -> None:
+    kinds = GO.test_paths(tree({}))
+    assert (kinds.is_test(path), kinds.is_runnable(path)) == (test, runnable)
+
+
+@pytest.mark.parametrize(
+    ("path", "identity", "expected"),
+    [
+        ("calc/calc_test.go", "example.org/a/calc::TestAdd", True),
+        ("calc/calc_test.go", "example.org/a/other::TestAdd", False),
+        ("calc/calc_test.go", "example.org/a/calc", True),
+        ("a_test.go", "example.org/a::TestX/sub test", True),
+        ("cli/a_test.go", "example.org/cli/v2::TestX", True),
+        ("v2/a_test.go", "example.org/cli/v2::TestX", True),
+    ],
+)
+def test_ids_are_owned_by_the_files_of_their_package(path: str, identity: str, expected: bool) -> None:
+    assert GO.owns(path, identity) is expected
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_id_has_an_answer(path: str, identity: str) -> None:
+    assert GO.owns(path, identity) in (True, False)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from java_requests import TEST, pom, request, tree
+
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.java import JAVA
+from podgym.envs.build.languages.java.gradlebuild import GradleBuild, find_build, runs_on
+from podgym.envs.build.languages.java.gradletools import gradle_properties, init_script
+
+WRAPPER = "distributionUrl=https\\://services.example/distributions/gradle-{0}-bin.zip\n"
+BUILD = {
+    "settings.gradle.kts": 'rootProject.name = "shop"\n// include("old")\ninclude("api", ":core:db")\ninclude(\n    "web",\n)\n'
+    'project(":web").projectDir = file("front/web")\n',
+    "build.gradle.kts": "plugins { java }\n",
+    "api/build.gradle.kts": "java { toolchain { languageVersion = JavaLanguageVersion.of(libs.versions.java.get()) } }\n",
+    "core/db/build.gradle": "sourceCompatibility = 1.8\n",
+    "front/web/build.gradle.kts": "kotlin { jvmToolchain(21) }\n",
+    "tools/build.gradle": "",
+    "buildSrc/build.gradle": "",
+    "gradle/libs.versions.toml": '[versions]\njava = "17"\n',
+    "gradle/wrapper/gradle-wrapper.properties": WRAPPER.format("8.5"),
+    "api/src/main/java/a/B.java": "class B {}",
+    "api/src/test/java/a/BTest.java": TEST.format("BTest"),
+    "api/src/integrationTest/java/a/FlowTest.java": TEST.format("FlowTest"),
+    "core/db/src/test/java/a/DbTest.java": TEST.format("DbTest"),
+}
+
+
+def test_projects_of_settings_and_of_directories() -> None:
+    build = find_build(tree(BUILD), ["api/src/main/java/a/B.java"])
+    assert build is not None and build.root == ""
+    assert build.projects == {"": "", "api": ":api", "core/db": ":core:db", "front/web": ":web", "tools": ":tools"}
+    assert build.wrapper == ("8.5", "https://services.example/distributions/gradle-8.5-bin.zip")
+    assert build.toolchains(["api"]) == (17,)
+    assert build.toolchains(["front/web"]) == (21,)
+    assert build.levels(["core/db"]) == (8,)
+    assert build.levels(["api"]) == ()
+
+
+def test_groovy_settings() -> None:
+    text = "include 'a', 'b'\ninclude ':c:d'\nproject(':b').projectDir = new File(settingsDir, 'x/b')\n"
+    files = {"settings.gradle": text, "a/build.gradle": "", "x/b/build.gradle": "", "c/d/src/A.java": ""}
+    assert GradleBuild(tree(files), "").projects == {"": "", "a": ":a", "x/b": ":b", "c/d": ":c:d"}
+
+
+def test_the_tasks_of_the_touched_projects() -> None:
+    tests = ["api/src/test/java/a/BTest.java", "api/src/integrationTest/java/a/FlowTest.java"]
+    plan = JAVA.plan(request(BUILD, source=["api/src/main/java/a/B.java"], tests=tests))
+    assert (plan.build_system, plan.toolchain, plan.why_toolchain) == ("gradle", "17", "its toolchain")
+    assert "exec /opt/podgym/bin/gradle --continue :api:test :api:integrationTest\n" in plan.tests[0].script
+    assert "':api:test' --tests" in plan.changed[0].script or ":api:test --tests '*BTest' :api:integrationTest" in plan.changed[0].script
+    report = plan.tests[0].report
+    assert report is not None
+    assert report.files == ("api/build/test-results/test/TEST-*.xml", "api/build/test-results/integrationTest/TEST-*.xml")
+    for script in (*(step.run for step in plan.steps), plan.tests[0].script, plan.changed[0].script):
+        assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_the_jdk_is_one_that_gradle_runs_on() -> None:
+    old = {**BUILD, "gradle/wrapper/gradle-wrapper.properties": WRAPPER.format("6.9.4")}
+    plan = JAVA.plan(request(old, source=[], tests=["core/db/src/test/java/a/DbTest.java"], present=None))
+    assert plan.toolchain == "8"
+    assert runs_on("6.9.4") == (8, 15) and runs_on("8.5") == (8, 21) and runs_on("9.0") == (17, 24) and runs_on("") == (0, 99)
+
+
+@pytest.mark.parametrize(
+    ("commands", "system"),
+    [((), "maven"), (("./gradlew build",), "gradle"), (("./gradlew build", "mvn -B verify"), "maven"), (("./mvnw verify",), "maven")],
+)
+def test_where_both_are_there_ci_decides(commands: tuple[str, ...], system: str) -> None:
+    files = {**BUILD, "pom.xml": pom("<modules><module>api</module></modules>"), "api/pom.xml": pom("", artifact="api")}
+    plan = JAVA.plan(request(files, source=["api/src/main/java/a/B.java"], tests=["api/src/test/java/a/BTest.java"], commands=commands))
+    assert plan.build_system == system
+    assert "both Maven and Gradle" in plan.notes[0]
+
+
+def test_android_is_refused() -> None:
+    files = {"app/build.gradle": "plugins { id 'com.android.application' }\n", "app/src/test/java/ATest.java": TEST.format("ATest")}
+    with pytest.raises(BuildError) as caught:
+        JAVA.plan(request(files, tests=["app/src/test/java/ATest.java"]))
+    assert caught.value.reason == "unsupported_build"
+
+
+def test_settings_of_the_image() -> None:
+    text = gradle_properties({"HTTPS_PROXY": "proxy.example:3128"}, "org.gradle.jvmargs=-Xmx8g --add-exports=a/b=ALL\n", trust=True)
+    assert "org.gradle.jvmargs=-Xmx1536m --add-exports=a/b=ALL" in text and "systemProp.https.proxyHost=proxy.example" in text
+    assert "JavaLanguageVersion.of(17)" in init_script(toolchain=17, mirror="")
+    assert "it.url = 'https://m.example/x'" in init_script(toolchain=0, mirror="https://m.example/x")
+    assert "it.url" not in init_script(toolchain=0, mirror="https://m.example/'; evil")
+
+
+@given(st.text(max_size=300))
+def test_any_script_can_be_read(text: str) -> None:
+    files = {"settings.gradle": text, "build.gradle.kts": text, "gradle.properties": text, "gradle/libs.versions.toml": text}
+    build = GradleBuild(tree({**files, "gradle/wrapper/gradle-wrapper.properties": text}), "")
+    assert build.projects[""] == ""
+    build.toolchains([""]), build.levels([""]), build.wrapper

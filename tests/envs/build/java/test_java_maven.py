@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from java_requests import HERE, TEST, child, needs, pom, request
+
+from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.java import JAVA
+from podgym.envs.build.languages.java.settings import settings_xml, toolchains_xml
+from podgym.envs.build.languages.java.tools import lenient_javac
+from podgym.envs.build.plan import BuildPlan
+
+PLAIN = {
+    "pom.xml": pom("<properties><maven.compiler.release>11</maven.compiler.release></properties>"),
+    "src/main/java/a/B.java": "class B {}",
+    "src/test/java/a/BTest.java": TEST.format("BTest"),
+}
+MODULES = {
+    "pom.xml": pom("<packaging>pom</packaging><modules><module>api</module><module>core</module><module>web</module></modules>"),
+    "api/pom.xml": child("api"),
+    "core/pom.xml": child("core", needs("api")),
+    "web/pom.xml": child("web", needs("core")),
+    "core/src/main/java/a/B.java": "class B {}",
+    "core/src/test/java/a/BTest.java": TEST.format("BTest"),
+    "web/src/test/java/a/WebTest.java": TEST.format("WebTest"),
+    ".mvn/maven.config": "-T1\n",
+}
+
+
+def shell_is_sound(plan: BuildPlan) -> None:
+    for script in (*(step.run for step in plan.steps), *(command.script for command in (*plan.tests, *plan.changed))):
+        done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_plain_project() -> None:
+    plan = JAVA.plan(request(PLAIN, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"], java=["11", "17"]))
+    assert (plan.build_system, plan.toolchain, plan.framework, plan.root) == ("maven", "17", "surefire", "")
+    assert plan.manifests == ("pom.xml",)
+    assert plan.limits.memory_bytes == 4 << 30
+    (command,) = plan.tests
+    assert command.report is not None and command.report.files == ("target/surefire-reports/TEST-*.xml",)
+    assert "-pl" not in command.script and 'mvn -fae "$phase" || rc=$?' in command.script
+    assert "-Dtest=BTest" in plan.changed[0].script
+    shell_is_sound(plan)
+
+
+def test_modules_are_tested_with_what_they_need_each_level_on_its_own() -> None:
+    tests = ["core/src/test/java/a/BTest.java", "web/src/test/java/a/WebTest.java"]
+    plan = JAVA.plan(request(MODULES, source=["core/src/main/java/a/B.java"], tests=tests))
+    lines = [line for line in plan.tests[0].script.splitlines() if line.startswith(("tested ", "/opt/podgym/bin/mvn"))]
+    assert lines == [
+        "tested core",
+        '/opt/podgym/bin/mvn -fae -pl core -am "$phase" || rc=$?',
+        "tested web",
+        '/opt/podgym/bin/mvn -fae -pl web -am "$phase" || rc=$?',
+    ]
+    assert "for module in . api core web; do" in plan.tests[0].script
+    assert plan.manifests == (".mvn/maven.config", "api/pom.xml", "core/pom.xml", "pom.xml", "web/pom.xml")
+    shell_is_sound(plan)
+
+
+def test_a_project_that_is_not_at_the_root() -> None:
+    files = {f"java/{path}": text for path, text in PLAIN.items()} | {"setup.py": ""}
+    plan = JAVA.plan(request(files, source=["java/src/main/java/a/B.java"], tests=["java/src/test/java/a/BTest.java"]))
+    assert plan.root == "java" and plan.tests[0].cwd == "java"
+    shell_is_sound(plan)
+
+
+def test_integration_tests_are_failsafe_s() -> None:
+    failsafe = "<build><plugins><plugin><artifactId>maven-failsafe-plugin</artifactId></plugin></plugins></build>"
+    files = {**PLAIN, "pom.xml": pom(failsafe), "src/test/java/a/FlowIT.java": TEST.format("FlowIT")}
+    plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["src/test/java/a/FlowIT.java"]))
+    assert plan.framework == "failsafe"
+    report = plan.tests[0].report
+    assert report is not None and report.files == ("target/surefire-reports/TEST-*.xml", "target/failsafe-reports/TEST-*.xml")
+    assert "-Dit.test=FlowIT" in plan.changed[0].script
+    assert "for phase in verify verify; do" in plan.install[-1].run
+
+
+def test_failures_that_a_pom_hides_are_told() -> None:
+    hiding = "<properties><maven.test.failure.ignore>true</maven.test.failure.ignore></properties>"
+    asked = {"source": ["src/main/java/a/B.java"], "tests": ["src/test/java/a/BTest.java"]}
+    assert "grep -qE" in JAVA.plan(request({**PLAIN, "pom.xml": pom(hiding)}, **asked)).tests[0].script
+    assert "grep -qE" not in JAVA.plan(request(PLAIN, **asked)).tests[0].script
+
+
+def test_an_abstract_test_stands_for_those_that_extend_it() -> None:
+    files = {
+        **PLAIN,
+        "src/test/java/a/AbstractStoreTest.java": "public abstract class AbstractStoreTest {\n  @Test void a() {}\n}",
+        "src/test/java/a/FileStoreTest.java": "class FileStoreTest extends AbstractStoreTest {}",
+    }
+    plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["src/test/java/a/AbstractStoreTest.java"]))
+    assert "-Dtest=FileStoreTest" in plan.changed[0].script
+
+
+def test_what_only_the_fix_needs_is_fetched_by_name() -> None:
+    added = "<dependencies><dependency><groupId>org.x</groupId><artifactId>new</artifactId><version>2</version></dependency></dependencies>"
+    fixed = {**PLAIN, "pom.xml": pom(added + "<build><finalName>secret</finalName></build>")}
+    plan = JAVA.plan(request(fixed, base=PLAIN, source=["pom.xml", "src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"]))
+    assert "<artifactId>new</artifactId>" in plan.install[0].run and "secret" not in "".join(step.run for step in plan.steps)
+    shell_is_sound(plan)
+    same = {**PLAIN, "pom.xml": PLAIN["pom.xml"].replace("</project>", "<url>x</url></project>")}
+    plan = JAVA.plan(request(same, base=PLAIN, source=["pom.xml"], tests=["src/test/java/a/BTest.java"]))
+    assert "/added/" not in plan.install[0].run
+
+
+def test_snapshots_are_told_and_their_releases_may_take_their_place() -> None:
+    parent = "<parent><groupId>org.p</groupId><artifactId>base</artifactId><version>2.1-SNAPSHOT</version></parent>"
+    plan = JAVA.plan(request({**PLAIN, "pom.xml": pom(parent)}, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"]))
+    assert "org.p:base:2.1-SNAPSHOT" in plan.notes[0]
+    assert "released org.p base 2.1-SNAPSHOT pom" in plan.install[0].run
+    shell_is_sound(plan)
+
+
+def test_old_levels_get_a_lenient_compiler_where_the_jdk_is_newer() -> None:
+    old = {**PLAIN, "pom.xml": pom("<properties><maven.compiler.source>1.5</maven.compiler.source></properties>")}
+    asked = {"source": ["src/main/java/a/B.java"], "tests": ["src/test/java/a/BTest.java"]}
+    plan = JAVA.plan(request(old, toolchain="17", **asked))
+    assert "javac-lenient" in plan.dependencies[0].run and "JDK_JAVA_OPTIONS" not in plan.dependencies[0].run
+    assert "javac-lenient" not in JAVA.plan(request(PLAIN, toolchain="17", **asked)).dependencies[0].run
+    gone = Catalogue(present=HERE, absent=frozenset({"maven:3-eclipse-temurin-8", "maven:3-eclipse-temurin-11"}))
+    plan = JAVA.plan(replace(request(old, **asked), catalogue=gone))
+    assert "javac-lenient" in plan.dependencies[0].run and "export JDK_JAVA_OPTIONS='--add-opens" in plan.dependencies[0].run
+
+
+def test_names_from_the_repository_are_quoted() -> None:
+    odd = "it's; touch x"
+    files = {f"{odd}/{path}": text for path, text in PLAIN.items()}
+    plan = JAVA.plan(request(files, source=[f"{odd}/src/main/java/a/B.java"], tests=[f"{odd}/src/test/java/a/BTest.java"]))
+    shell_is_sound(plan)
+
+
+@pytest.mark.parametrize(("files", "reason"), [({"build.xml": ""}, "unsupported_build"), ({"README": ""}, "no_build_file")])
+def test_what_is_no_maven_or_gradle_is_refused(files: Mapping[str, str], reason: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        JAVA.plan(request({**files, "src/A.java": ""}, source=["src/A.java"]))
+    assert caught.value.reason == reason
+
+
+def test_a_broken_pom_is_refused() -> None:
+    with pytest.raises(BuildError, match="POM"):
+        JAVA.plan(request({**PLAIN, "pom.xml": "<project>"}, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"]))
+
+
+def test_settings_know_mirrors_proxies_and_marks() -> None:
+    text = settings_xml({"HTTPS_PROXY": "http://u%40x:p@proxy.example:3128", "NO_PROXY": "localhost,.example"}, tested=True)
+    assert "<host>proxy.example</host><port>3128</port><username>u@x</username>" in text
+    assert "<nonProxyHosts>localhost|*.example</nonProxyHosts>" in text
+    assert "<missing>/opt/podgym/tested${basedir}/yes</missing>" in text
+    assert "<mirrorOf>*</mirrorOf>" in settings_xml({"MAVEN_MIRROR_URL": "https://maven.example/x?a&b"}, tested=False)
+    assert "<proxies>" not in settings_xml({"HTTPS_PROXY": "http://[bad"}, tested=False)
+    assert toolchains_xml(["[1.8,9)", "11"], 17).count("<jdkHome>") == 3
+
+
+def test_the_lenient_compiler_raises_levels_on_its_command_line_and_in_files(tmp_path: Path) -> None:
+    shown = tmp_path / "jdk" / "bin" / "javac"
+    shown.parent.mkdir(parents=True)
+    shown.write_text('#!/bin/sh\nfor one; do case $one in @*) cat "${one#@}";; *) printf "%s\\n" "$one";; esac; done\n')
+    shown.chmod(0o755)
+    script = lenient_javac(17).replace("/opt/podgym/jdk", str(tmp_path / "jdk")).replace("/opt/podgym/bin", str(tmp_path))
+    subprocess.run(["sh", "-c", script], check=True)
+    arguments = tmp_path / "arguments"
+    arguments.write_text('"-source"\n"1.5"\n"-d"\n"1.5"\n"-target"\n"6"\n')
+    done = subprocess.run(
+        [str(tmp_path / "javac-lenient"), f"@{arguments}", "--release", "8", "-source", "1.6", "5"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ['"-source"', "7", '"-d"', '"1.5"', '"-target"', "7", "--release", "8", "-source", "7", "5"]

@@ -1,0 +1,240 @@
+"""Which build system is chosen, and what its plan says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.native import C
+from podgym.envs.build.languages.native.cmake import switches
+from podgym.envs.build.languages.native.cmakefacts import read_cmake
+from podgym.envs.build.languages.native.cmakefile import commands
+from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.tree import Tree
+
+Planner = Callable[..., BuildPlan]
+
+CMAKE = """\
+cmake_minimum_required(VERSION 3.5)
+project(calc C)
+option(CALC_BUILD_TESTS "Build the tests" OFF)
+option(CALC_BUILD_EXAMPLES "Build the examples" ON)
+find_package(ZLIB REQUIRED)
+find_package(Qt5 COMPONENTS Widgets)
+add_library(calc src/calc.c)
+if(CALC_BUILD_TESTS)
+  enable_testing()
+  add_subdirectory(tests)
+endif()
+"""
+SOURCES = {"src/calc.c": "#include <zlib.h>\n", "tests/test_calc.c": '#include "calc.h"\n'}
+REPOSITORIES = {
+    "cmake": {"CMakeLists.txt": CMAKE, "tests/CMakeLists.txt": "add_test(NAME calc COMMAND test_calc)", "Makefile": "all:\n\tcmake .\n"},
+    "meson": {
+        "meson.build": "project('calc', 'c', meson_version : '>= 0.55')\nglib = dependency('glib-2.0')\nsubdir('tests')\n",
+        "tests/meson.build": "test('calc', executable('test_calc', 'test_calc.c'))",
+        "meson_options.txt": "option('tests', type : 'boolean', value : false)\noption('docs', type : 'feature', value : 'auto')\n",
+    },
+    "autotools": {
+        "configure.ac": "AC_INIT([calc],[1.0])\nAM_INIT_AUTOMAKE\nPKG_CHECK_MODULES([CHECK],[check >= 0.9])\nAC_CHECK_LIB([expat],[x])\n"
+        "AC_ARG_ENABLE([unit-tests],[AS_HELP_STRING([--enable-unit-tests],[x])])\n",
+        "Makefile.am": "SUBDIRS = tests\n",
+        "tests/Makefile.am": "check_PROGRAMS = test_calc\nTESTS = test_calc\n",
+    },
+    "make": {"Makefile": "all: calc\n\ntest: test_calc\n\t./test_calc\n\ntest_calc: tests/test_calc.c\n\t$(CC) -o $@ $< -lcheck\n"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", REPOSITORIES)
+def test_each_build_system(plan: Planner, system: str) -> None:
+    made = plan({**REPOSITORIES[system], **SOURCES})
+    assert (made.build_system, made.base, made.root) == (system, "gcc:12-bookworm", "")
+    assert made.tests[0].report is not None and made.tests[0].report.format == "mixed"
+    assert {"cmake": "zlib1g-dev", "meson": "libglib2.0-dev", "autotools": "libexpat1-dev", "make": "check"}[system] in made.packages
+    script = made.install[0].run + made.tests[0].script
+    for word in {
+        "cmake": ["-DCALC_BUILD_TESTS=ON", "-DCALC_BUILD_EXAMPLES=OFF", "ctest", "--output-junit"],
+        "meson": ["-Dtests=true", "-Ddocs=disabled", "meson test"],
+        "autotools": ["--enable-unit-tests", "autoreconf", ".trs"],
+        "make": ["make -k test"],
+    }[system]:
+        assert word in script
+
+
+@pytest.mark.parametrize("system", REPOSITORIES)
+def test_every_script_is_shell(plan: Planner, system: str) -> None:
+    made = plan({**REPOSITORIES[system], **SOURCES}, exports={"PIP_INDEX_URL": "https://example.org/'x y'"})
+    for script in (*(step.run for step in made.steps), made.tests[0].script.replace("{report}", "/tmp/report")):
+        for shell in ("dash", "bash"):
+            if shutil.which(shell):
+                subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=20)
+
+
+def test_large_libraries_that_are_not_required_are_left_out(plan: Planner) -> None:
+    assert "qtbase5-dev" not in plan({**REPOSITORIES["cmake"], **SOURCES}).packages
+
+
+def test_a_published_copy_of_the_project_is_left_out(plan: Planner) -> None:
+    made = plan({"CMakeLists.txt": CMAKE.replace("calc C", "zlib C"), **SOURCES})
+    assert "zlib1g-dev" not in made.packages
+
+
+def test_what_declares_tests_goes_first(plan: Planner) -> None:
+    quiet = {"CMakeLists.txt": "cmake_minimum_required(VERSION 3.5)\nproject(calc C)\nadd_library(calc src/calc.c)\n"}
+    made = plan({**quiet, **REPOSITORIES["make"], **SOURCES})
+    assert made.build_system == "make"
+    made = plan({**REPOSITORIES["meson"], **REPOSITORIES["cmake"], **SOURCES})
+    assert made.build_system == "cmake"
+    assert any("there is also meson" in note for note in made.notes)
+    ci = CiFacts(commands=("meson setup build", "meson test -C build"))
+    assert plan({**REPOSITORIES["meson"], **REPOSITORIES["cmake"], **SOURCES}, ci=ci).build_system == "meson"
+
+
+def test_tests_that_are_a_project_of_their_own(plan: Planner) -> None:
+    own = "project(utf8_tests)\nenable_testing()\nadd_test(NAME all COMMAND utf8_test)\n"
+    made = plan({"utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""})
+    assert (made.build_system, made.root, made.tests[0].cwd) == ("cmake", "test", ".")
+    assert "cd /testbed/test" in made.tests[0].script
+    assert plan({"x.h": "", "tests/Makefile": "check: a\n\t./a\n", "tests/a.c": ""}).root == "tests"
+
+
+def test_the_part_that_changed_is_built(plan: Planner) -> None:
+    files = {"a/CMakeLists.txt": "project(a)\nenable_testing()\n", "a/tests/test_a.c": ""}
+    files |= {"b/Makefile": "test:\n\t./x\n", "b/tests/test_b.c": ""}
+    assert plan(files, changed=("b/tests/test_b.c", "b/b.c")).root == "b"
+    assert plan(files, changed=("a/tests/test_a.c", "a/a.c")).root == "a"
+
+
+@pytest.mark.parametrize(
+    ("files", "reason", "said"),
+    [
+        ({"MODULE.bazel": "", "src/a.cc": "", "tests/a_test.cc": ""}, "unsupported_build", "Bazel"),
+        ({"xmake.lua": "", "tests/a.c": ""}, "unsupported_build", "xmake"),
+        ({"SConstruct": "", "tests/a.c": ""}, "unsupported_build", "SCons"),
+        ({"src/a.c": "", "tests/a.c": ""}, "no_build_file", "no build file"),
+    ],
+)
+def test_refusals_are_typed(plan: Planner, files: dict[str, str], reason: str, said: str) -> None:
+    with pytest.raises(BuildError, match=said) as caught:
+        plan(files)
+    assert (caught.value.stage, caught.value.reason) == ("plan", reason)
+
+
+def test_old_and_new_tools(plan: Planner) -> None:
+    new = CMAKE.replace("VERSION 3.5", "VERSION 3.28...3.30") + "set(CMAKE_CXX_STANDARD 23)\n"
+    made = plan({"CMakeLists.txt": new, **SOURCES})
+    assert "python3-pip" in made.packages
+    assert "cmake>=3.28,<4" in made.dependencies[0].run
+    assert made.toolchain == "14"
+    assert plan({"CMakeLists.txt": new, **SOURCES}, toolchain="13").toolchain == "13"
+    made = plan({"CMakeLists.txt": CMAKE.replace("VERSION 3.5", "VERSION 2.8"), **SOURCES})
+    assert "-DCMAKE_POLICY_VERSION_MINIMUM=3.5" in made.install[0].run and made.dependencies == ()
+    meson = REPOSITORIES["meson"]["meson.build"].replace("0.55", "1.3.0")
+    assert "meson>=1.3.0" in plan({**REPOSITORIES["meson"], "meson.build": meson, **SOURCES}).dependencies[0].run
+
+
+def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> None:
+    fetching = (
+        CMAKE + "include(FetchContent)\nFetchContent_Declare(googletest GIT_REPOSITORY x GIT_TAG y)\nFetchContent_Declare(own URL z)\n"
+    )
+    made = plan({"CMakeLists.txt": fetching, ".gitmodules": '[submodule "f"]\n\tpath = extern/fmt\n\turl = x\n', **SOURCES})
+    assert "for package in googletest fmtlib;" in made.dependencies[0].run
+    assert "-DFETCHCONTENT_SOURCE_DIR_GOOGLETEST=/opt/podgym/sources/googletest" in made.install[0].run
+    assert "cp -r /opt/podgym/sources/fmtlib/. extern/fmt/" in made.install[0].run
+    modern = plan({"CMakeLists.txt": CMAKE + "find_package(Catch2 3 REQUIRED)\n", **SOURCES})
+    assert "cmake --install /tmp/catch2" in modern.dependencies[0].run
+
+
+def test_switches_of_ci_and_their_limits(plan: Planner) -> None:
+    text = CMAKE + 'option(CALC_EXTRA "x" OFF)\noption(CALC_SANITIZE "x" OFF)\n'
+    ci = CiFacts(commands=("cmake -B build -DCALC_EXTRA=ON -DCALC_SANITIZE=ON -DCMAKE_BUILD_TYPE=Release -DFOREIGN=ON",))
+    script = plan({"CMakeLists.txt": text, **SOURCES}, ci=ci).install[0].run
+    assert "-DCALC_EXTRA=ON" in script
+    assert not any(word in script for word in ("SANITIZE", "FOREIGN", "Release"))
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "value"),
+    [
+        ("BUILD_TESTS", "OFF", "ON"),
+        ("ENABLE_TESTING", "OFF", "ON"),
+        ("FOO_BUILD_UNIT_TESTS", "OFF", "ON"),
+        ("JSON_BuildTests", "OFF", "ON"),
+        ("FOO_DISABLE_TESTS", "ON", "OFF"),
+        ("WITHOUT_TESTS", "ON", "OFF"),
+        ("FOO_TESTS_COVERAGE", "OFF", None),
+        ("FOO_INSTALL_TESTS", "OFF", None),
+        ("USE_SYSTEM_GTEST", "OFF", "ON"),
+        ("FOO_BUILD_EXAMPLES", "ON", "OFF"),
+        ("FOO_BUILD_EXAMPLES", "OFF", None),
+        ("FOO_LATEST", "OFF", None),
+    ],
+)
+def test_options_that_are_switches_of_tests(name: str, default: str, value: str | None) -> None:
+    text = f'option({name} "x" {default})'
+    facts = read_cmake(Tree(["CMakeLists.txt"], lambda _: text.encode()), "")
+    assert switches(facts, ()).get(name) == value
+
+
+def test_examples_stay_where_the_change_is_in_them() -> None:
+    facts = read_cmake(Tree(["CMakeLists.txt"], lambda _: b'option(FOO_BUILD_EXAMPLES "x" ON)'), "")
+    assert "FOO_BUILD_EXAMPLES" not in switches(facts, ["examples/a.c"])
+
+
+def test_commands_of_cmake() -> None:
+    text = """\
+# comment(a)
+SET( x "a b;\\"c" d) #[[ long (
+comment ]] if(NOT (A AND "B"))
+add_test(NAME [=[one two]=] COMMAND ${x}/y)
+open(
+"""
+    assert [(command.name, command.arguments) for command in commands(text)] == [
+        ("set", ("x", 'a b;\\"c', "d")),
+        ("if", ("NOT", "(", "A", "AND", "B", ")")),
+        ("add_test", ("NAME", "one two", "COMMAND", "${x}/y")),
+    ]
+
+
+BROKEN = st.text(st.sampled_from("abT_ ()\"#[]=\\\n$'{},:"), max_size=200)
+
+
+@given(BROKEN)
+def test_broken_cmake_files_are_read_all_the_same(text: str) -> None:
+    found = read_cmake(Tree(["CMakeLists.txt"], lambda _: text.encode()), "")
+    assert switches(found, ())["BUILD_TESTING"] == "ON"
+
+
+@given(
+    BROKEN,
+    st.sampled_from(["CMakeLists.txt", "meson.build", "meson_options.txt", "configure.ac", "Makefile", "Makefile.am", ".gitmodules"]),
+)
+def test_broken_build_files_are_a_plan_or_a_refusal(text: str, name: str) -> None:
+    files = {
+        **REPOSITORIES["autotools"],
+        **SOURCES,
+        "CMakeLists.txt": CMAKE,
+        "meson.build": "project('a')",
+        "Makefile": "test:\n",
+        name: text,
+    }
+    data = {path: content.encode() for path, content in files.items()}
+    tree = Tree(data, data.get)
+    changed = ("src/calc.c",), ("tests/test_calc.c",)
+    C.plan(PlanRequest(tree, tree, *changed, datetime(2024, 5, 1, tzinfo=UTC), CiFacts(), Catalogue()))
+
+
+def test_commands_are_bounded() -> None:
+    assert len(commands("a()\n" * 30_000)) <= 20_000
+    assert all(first.name == second.name for first, second in pairwise(commands("a(" * 1000 + ")" * 1000)))

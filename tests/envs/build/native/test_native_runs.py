@@ -1,0 +1,167 @@
+"""Plans carried out: small projects of each build system are built, changed, broken and mended, with the tools of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from podgym.envs.build.plan import BuildPlan
+from podgym.verifiers.reports import ReportFile, parse_report
+
+Planner = Callable[..., BuildPlan]
+
+
+class Machine:
+    """A directory that stands for the image: the plan's places are moved into it."""
+
+    def __init__(self, folder: Path, plan: BuildPlan) -> None:
+        self.folder, self.plan = folder, plan
+        self.log = ""
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            (self.folder / "testbed" / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / "testbed" / path).write_text(text)
+
+    def install(self, files: Mapping[str, str]) -> None:
+        self.write(files)
+        # As in an archive, whose files are older than what is built from them.
+        for path in (self.folder / "testbed").rglob("*"):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        for step in self.plan.steps:
+            assert self._run(step.run) == 0, self.log[-4000:]
+
+    def test(self) -> tuple[int, dict[str, str]]:
+        """The exit code, and outcomes by id; none where there is no report."""
+        report = self.folder / "report"
+        shutil.rmtree(report, ignore_errors=True)
+        code = self._run(self.plan.tests[0].script.replace("{report}", str(report)))
+        files = [
+            ReportFile(path.read_bytes(), str(path.relative_to(report).with_suffix(""))) for path in sorted(report.rglob("*")) if path.is_file()
+        ]
+        if not files:
+            return code, {}
+        found = parse_report("mixed", files, root=str(self.folder / "testbed"))
+        assert found.disagreement == ""
+        return code, dict(found.outcomes)
+
+    def _run(self, script: str) -> int:
+        moved = script.replace("/testbed", str(self.folder / "testbed")).replace("/opt/podgym", str(self.folder / "podgym"))
+        done = subprocess.run(["sh", "-c", moved], capture_output=True, text=True, check=False, timeout=110, cwd=self.folder, errors="replace")
+        self.log = done.stdout + done.stderr
+        return done.returncode
+
+
+HEADER = "#ifndef CALC_H\n#define CALC_H\n#define TWICE 2\nint add(int a, int b);\n#endif\n"
+SOURCE = '#include "calc.h"\nint add(int a, int b) { return a - b; }\n'
+FIX = {"src/calc.c": SOURCE.replace("a - b", "a + b")}
+TEST = '#include "calc.h"\nint main(void) { return %s ? 0 : 1; }\n'
+BASE = {"src/calc.h": HEADER, "src/calc.c": SOURCE, "tests/test_twice.c": TEST % "TWICE == 2"}
+HIDDEN = {"tests/test_add.c": TEST % "add(1, 2) == 3"}
+BROKEN = {"tests/test_add.c": TEST % "add(1, 2, 3) == 3"}
+SYSTEMS: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, str], str]] = {
+    "cmake": (
+        ("cmake", "cc"),
+        {
+            "CMakeLists.txt": "cmake_minimum_required(VERSION 3.10)\nproject(calc C)\noption(CALC_TESTS x OFF)\nadd_compile_options(-Wall -Werror)\n"
+            "add_library(calc src/calc.c)\ntarget_include_directories(calc PUBLIC src)\nif(CALC_TESTS)\nenable_testing()\nadd_subdirectory(tests)\n"
+            "endif()\n",
+            "tests/CMakeLists.txt": "file(GLOB tests *.c)\nforeach(file ${tests})\nget_filename_component(name ${file} NAME_WE)\n"
+            "add_executable(${name} ${file})\ntarget_link_libraries(${name} calc)\nadd_test(NAME ${name} COMMAND ${name})\nendforeach()\n",
+        },
+        {},
+        "test_{}",
+    ),
+    "meson": (
+        ("meson", "ninja", "cc"),
+        {
+            "meson.build": "project('calc', 'c', default_options : ['werror=true'])\nlib = library('calc', 'src/calc.c')\nsubdir('tests')\n",
+            "tests/meson.build": "foreach name : ['test_twice']\n  test(name, executable(name, name + '.c', link_with : lib, "
+            "include_directories : '../src'))\nendforeach\n",
+        },
+        {
+            "tests/meson.build": "foreach name : ['test_add', 'test_twice']\n  test(name, executable(name, name + '.c', link_with : lib, "
+            "include_directories : '../src'))\nendforeach\n",
+        },
+        "calc::test_{}",
+    ),
+    "autotools": (
+        ("autoreconf", "automake", "make", "cc"),
+        {
+            "configure.ac": "AC_INIT([calc],[1.0])\nAM_INIT_AUTOMAKE([foreign subdir-objects])\nAC_PROG_CC\nAM_PROG_AR\nAC_PROG_RANLIB\n"
+            "AC_CONFIG_FILES([Makefile])\nAC_OUTPUT\n",
+            "Makefile.am": "AM_CPPFLAGS = -I$(srcdir)/src\nAM_CFLAGS = -Wall -Werror\nnoinst_LIBRARIES = libcalc.a\nlibcalc_a_SOURCES = src/calc.c\n"
+            "LDADD = libcalc.a\ncheck_PROGRAMS = tests/test_twice\nTESTS = $(check_PROGRAMS)\n",
+        },
+        {
+            "Makefile.am": "AM_CPPFLAGS = -I$(srcdir)/src\nAM_CFLAGS = -Wall -Werror\nnoinst_LIBRARIES = libcalc.a\nlibcalc_a_SOURCES = src/calc.c\n"
+            "LDADD = libcalc.a\ncheck_PROGRAMS = tests/test_twice tests/test_add\nTESTS = $(check_PROGRAMS)\n",
+        },
+        "tests/test_{}",
+    ),
+}  # fmt: skip
+MAKEFILE = """\
+TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
+all: build/calc.o
+build/calc.o: src/calc.c
+	mkdir -p build && $(CC) -Wall -Werror -Isrc -c -o $@ $<
+build/%: tests/%.c build/calc.o
+	$(CC) -Wall -Werror -Isrc -o $@ $^
+test: $(TESTS)
+	for t in $(TESTS); do ./$$t || exit 1; done
+"""
+
+
+def needs(*programs: str) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_project_through_all_its_states(tmp_path: Path, plan: Planner, system: str) -> None:
+    programs, files, changed, name = SYSTEMS[system]
+    needs(*programs)
+    made = plan({**files, **BASE})
+    assert made.build_system == system
+    machine = Machine(tmp_path, made)
+    machine.install({**files, **BASE})
+    add, twice = name.format("add"), name.format("twice")
+    if system == "meson":
+        add, twice = f"calc::{add}".replace("calc::calc::", "calc::"), twice
+    assert machine.test() == (0, {twice: "passed"}), machine.log
+    machine.write({**HIDDEN, **changed})
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {add: "failed", twice: "passed"}, machine.log
+    machine.write(FIX)
+    assert machine.test() == (0, {add: "passed", twice: "passed"}), machine.log
+    machine.write({"src/calc.h": HEADER.replace("TWICE 2", "TWICE 3")})
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {add: "passed", twice: "failed"}, machine.log
+    machine.write({"src/calc.h": HEADER, **BROKEN})
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {}, machine.log
+
+
+def test_a_makefile_through_all_its_states(tmp_path: Path, plan: Planner) -> None:
+    needs("make", "cc")
+    files = {"Makefile": MAKEFILE, **BASE}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    passed = (0, {"make test [exit status]": "passed"})
+    assert machine.test() == passed, machine.log
+    machine.write(HIDDEN)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {"make test [exit status]": "failed"}, machine.log
+    machine.write(FIX)
+    assert machine.test() == passed, machine.log
+    machine.write({"src/calc.h": HEADER.replace("TWICE 2", "TWICE 3")})
+    assert machine.test()[0] != 0, machine.log
+    machine.write({"src/calc.h": HEADER, **BROKEN})
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {}, machine.log

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from podgym.envs.build.languages.node import JAVASCRIPT, TYPESCRIPT
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "test", "runnable"),
+    [
+        ("src/a.test.ts", "", True, True),
+        ("src/a.ts", "", False, False),
+        ("src/__tests__/a.js", "it('x', f)", True, True),
+        ("test/a.js", "const t = require('tape')", True, True),
+        ("test/helpers/server.js", "module.exports = 1", True, False),
+        ("test/setup.js", "global.x = 1", True, False),
+        ("test/fixtures/a.test.js", "it('x', f)", True, False),
+        ("test/data/in.html", "", True, True),
+        ("src/__snapshots__/a.test.ts.snap", "", True, True),
+        ("test/package.json", "", True, False),
+        ("test/types.d.ts", "", True, False),
+        ("jest.setup.js", "", True, False),
+        ("src/testing.ts", "", False, False),
+        ("src/latest.js", "", False, False),
+        ("spec/a.js", "describe('x', f)", True, True),
+    ],
+)
+def test_tests_by_path(tree, path: str, text: str, test: bool, runnable: bool) -> None:  # type: ignore[no-untyped-def]
+    paths = JAVASCRIPT.test_paths(tree({path: text}))
+    assert (paths.is_test(path), paths.is_runnable(path)) == (test, runnable)
+
+
+@pytest.mark.parametrize(
+    ("path", "identity", "owned"),
+    [
+        ("packages/a/test/x.test.ts", "packages/a/test/x.test.ts::a > b", True),
+        ("packages/a/test/x.test.ts", "test/x.test.ts::a > b", True),
+        ("test/x.test.ts", "test/y.test.ts::a", False),
+        ("test/x.test.ts", "dist/test/x.test.js::a", True),
+        ("test/x.test.js", "other/x.test.js::a", False),
+        ("test/x.js", "a title without a file", True),
+        ("src/__snapshots__/a.test.ts.snap", "src/a.test.ts::x", True),
+        ("src/__snapshots__/a.test.ts.snap", "src/b.test.ts::x", False),
+        ("test/data/in.html", "test/b.test.ts::x", True),
+    ],
+)
+def test_whose_an_id_is(path: str, identity: str, owned: bool) -> None:
+    assert TYPESCRIPT.owns(path, identity) is owned

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.errors import BuildError
+
+
+def last(script: str) -> str:
+    return script.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("scripts", "dependencies", "format", "starts", "targeted"),
+    [
+        ("eslint . && jest --coverage --watch", "jest", "jest-json", "exec jest --ci --json", "--runTestsByPath"),
+        ("vitest --coverage", "vitest", "jest-json", "exec vitest run --reporter=json", '"$@"'),
+        ("nyc mocha -R dot --timeout 5000 'test/**/*.js'", "mocha", "mocha-json", "exec mocha --timeout 5000 --reporter /opt", '"$@"'),
+        ("c8 node --test test/", "", "jest-json", "exec node --test --test-reporter=", '"$@"'),
+        ("tsx --test test/*.js", "tsx", "jest-json", "exec tsx --test", '"$@"'),
+        ("xo && ava", "ava", "tap", "exec ava --tap", '"$@"'),
+        ("tap --100 test/*.js", "tap", "tap", "exec tap --reporter=tap", '"$@"'),
+        ("tape test/*.js | faucet", "tape", "jest-json", "exec node /opt/podgym/node/printed.js tape tape", '"$@"'),
+        ("jasmine", "jasmine", "jest-json", "exec jasmine --helper=", '"$@"'),
+        ("lab -a @hapi/code -t 100 -L", "@hapi/lab", "junit", "exec lab -a @hapi/code -l -r junit -o", '"$@"'),
+        ("qunit", "qunit", "tap", "exec qunit --reporter tap", '"$@"'),
+        ("uvu -r esm test", "uvu", "jest-json", "exec node /opt/podgym/node/printed.js uvu uvu -r esm test", None),
+        ("karma start karma.conf.js --single-run", "karma", "jest-json", "exec karma start /opt/podgym/node/karma.js", None),
+        ("bun test", "bun", "junit", "exec bun test --reporter=junit", '"$@"'),
+        ("react-scripts test --env=jsdom", "react-scripts", "jest-json", "exec react-scripts test --env=jsdom --ci", "--runTestsByPath"),
+        (
+            "node --experimental-vm-modules node_modules/jest/bin/jest.js",
+            "jest",
+            "jest-json",
+            "exec node --experimental-vm-modules node_m",
+            "$@",
+        ),
+        ("node test/all.js", "", "exit-code", "exit $bad", None),
+        ('echo "Error: no test specified" && exit 1', "mocha", "mocha-json", "exec mocha --reporter", '"$@"'),
+    ],
+)
+def test_each_runner_is_started_with_a_report(  # type: ignore[no-untyped-def]
+    plan, scripts: str, dependencies: str, *, format: str, starts: str, targeted: str | None
+) -> None:
+    package = {"name": "p", "scripts": {"test": scripts}, "devDependencies": dict.fromkeys(dependencies.split(), "*")}
+    made = plan({"package.json": package, "test/all.js": "require('assert')"}, "test/a.test.js")
+    (command,) = made.tests
+    assert command.report is not None and command.report.format == format
+    assert last(command.script).startswith(starts), command.script
+    if targeted is None:
+        assert made.changed == ()
+    else:
+        (changed,) = made.changed
+        assert changed.targets == ("test/a.test.js",)
+        assert targeted in last(changed.script)
+    for word in (" --coverage ", "--watch ", "eslint", "--100", "-t 100", "-R dot", "faucet"):
+        assert word not in command.script
+
+
+def test_tests_run_in_their_package_after_what_it_uses_is_built(plan) -> None:  # type: ignore[no-untyped-def]
+    files = {
+        "package.json": {
+            "private": True,
+            "workspaces": ["packages/*"],
+            "scripts": {"test": "turbo run test"},
+            "devDependencies": {"turbo": "2"},
+        },
+        "package-lock.json": {},
+        "packages/a/package.json": {
+            "name": "a",
+            "scripts": {"test": "vitest"},
+            "dependencies": {"b": "*"},
+            "devDependencies": {"vitest": "3"},
+        },
+        "packages/b/package.json": {"name": "b", "main": "dist/index.js", "scripts": {"build": "tsc"}},
+        "packages/c/package.json": {"name": "c", "main": "dist/index.js", "scripts": {"build": "tsc"}},
+    }
+    made = plan(files, "packages/a/test/x.test.ts")
+    assert (made.root, made.name, made.build_system, made.framework) == ("packages/a", "a", "npm", "vitest")
+    script = made.tests[0].script
+    assert "build.sh \"$top\" packages/b 'npm run build'" in script and "packages/c" not in script
+    assert "\ncd packages/a || exit 96\n" in script
+    assert {"packages/a/package.json", "packages/c/package.json", "package-lock.json"} <= set(made.manifests)
+    assert "packages/b 'npm run build'" in made.install[-1].run
+
+
+@pytest.mark.parametrize(
+    ("package", "test", "built"),
+    [
+        ({"main": "dist/i.js"}, "import x from '../dist/i.js'; test('x', x)", True),
+        ({"main": "dist/i.js"}, "import x from '../src/i.js'; test('x', x)", False),
+        ({"main": "dist/i.js"}, "const x = require('..'); test('x', x)", True),
+        ({"main": "dist/i.js"}, "import x from 'p'; test('x', x)", True),
+        ({"main": "dist/i.js", "jest": {"moduleNameMapper": {"^p$": "<rootDir>/src"}}}, "import x from 'p'; test('x', x)", False),
+        ({"main": "src/i.js"}, "import x from 'p'; test('x', x)", False),
+    ],
+)
+def test_the_package_is_built_where_its_tests_use_the_build(plan, package: dict[str, Any], test: str, built: bool) -> None:  # type: ignore[no-untyped-def]
+    own = {"name": "p", "scripts": {"test": "jest", "build": "rollup -c"}, "devDependencies": {"jest": "29"}, **package}
+    made = plan({"package.json": own, "src/i.js": "", "test/a.test.js": test}, "test/a.test.js")
+    assert ("npm run build" in made.tests[0].script) is built
+
+
+def test_compiled_tests_are_built_first_and_run_whole(plan) -> None:  # type: ignore[no-untyped-def]
+    package = {"name": "p", "scripts": {"test": "mocha dist/test/**/*.test.js", "build": "tsc"}, "devDependencies": {"mocha": "10"}}
+    made = plan({"package.json": package, "src/test/a.test.ts": ""}, "src/test/a.test.ts")
+    assert "'npm run build'" in made.tests[0].script
+    assert made.changed == ()
+
+
+def test_a_chain_keeps_its_build_and_drops_its_checks(plan) -> None:  # type: ignore[no-untyped-def]
+    scripts = {"test": "npm run lint && npm run build && tsc --noEmit && mocha", "lint": "eslint .", "build": "rollup -c"}
+    made = plan({"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10"}}}, "test/a.js")
+    assert "'rollup -c'" in made.tests[0].script
+    assert "tsc" not in made.tests[0].script and "eslint" not in made.tests[0].script
+
+
+def test_several_runs_keep_those_of_the_changed_tests(plan) -> None:  # type: ignore[no-untyped-def]
+    scripts = {"test": "run-s test:*", "test:unit": "mocha 'test/unit/*.js'", "test:e2e": "mocha 'test/e2e/*.js'"}
+    made = plan({"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10"}}}, "test/unit/a.js")
+    assert ["test/unit" in one.script for one in made.tests] == [True]
+
+
+def test_what_the_fix_adds_to_the_manifest_is_installed(plan) -> None:  # type: ignore[no-untyped-def]
+    before = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10"}}
+    after = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10", "sinon": "^17.0.0", "far": "github:a/b"}}
+    made = plan({"package.json": before}, "test/a.js", fixed={"package.json": after})
+    assert "add.sh 2025-06-02T00:00:00Z '' 'sinon@^17.0.0'" in made.dependencies[-1].run
+    assert "far" not in made.dependencies[-1].run
+
+
+def test_variables_of_ci_and_of_old_bundlers(plan) -> None:  # type: ignore[no-untyped-def]
+    package = {"scripts": {"test": "jest"}, "devDependencies": {"jest": "26", "webpack": "^4.0.0"}}
+    made = plan({"package.json": package}, "a.test.js", ci=CiFacts(env={"NODE_OPTIONS": "--max-old-space-size=4096 $(x)"}))
+    assert made.env["NODE_OPTIONS"] == "--max-old-space-size=4096 --openssl-legacy-provider"
+    assert made.tests[0].env["NODE_OPTIONS"] == made.env["NODE_OPTIONS"]
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"index.js": ""}, "no_build_file"),
+        ({"package.json": {"scripts": {"test": "cypress run"}}}, "unsupported_build"),
+        ({"package.json": "not json"}, "unsupported_build"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused_with_a_reason(plan, files: dict[str, Any], reason: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(BuildError) as error:
+        plan(files, "test/a.js")
+    assert (error.value.stage, error.value.reason) == ("plan", reason)
+
+
+def test_steps_and_scripts_are_shell(plan) -> None:  # type: ignore[no-untyped-def]
+    names = {"name": "it's", "scripts": {"test": "mocha", "build": "tsc", "prepare": "npm run build"}, "devDependencies": {"mocha": "10"}}
+    files = {"package.json": {"workspaces": ["packages/*"]}, "packages/it's $(x)/package.json": names}
+    made = plan(files, "packages/it's $(x)/a.test.js")
+    for script in [step.run for step in made.steps] + [one.script for one in (*made.tests, *made.changed)]:
+        done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,113 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podgym.envs.build.languages.rust.manifest import Cargo
+from podgym.envs.build.languages.rust.modules import modules_of
+from podgym.envs.build.tree import Tree
+
+
+def tree(files: dict[str, str]) -> Tree:
+    return Tree(files, lambda path: files[path].encode())
+
+
+def package(name: str, rest: str = "") -> str:
+    return f'[package]\nname = "{name}"\nversion = "0.1.0"\nedition = "2021"\n{rest}'
+
+
+WORKSPACE = tree(
+    {
+        "Cargo.toml": '[workspace]\nmembers = ["crates/*", "tools/one"]\nexclude = ["crates/old"]\n',
+        "crates/core/Cargo.toml": package("core-lib", '[dependencies]\nhelp = { path = "../../extra/help" }\n'),
+        "crates/core/src/lib.rs": "",
+        "crates/core/tests/it/main.rs": "mod deep;\n",
+        "crates/core/tests/it/deep/mod.rs": "mod more;",
+        "crates/core/tests/it/deep/more.rs": "",
+        "crates/old/Cargo.toml": package("old"),
+        "crates/old/src/main.rs": "",
+        "tools/one/Cargo.toml": package("one"),
+        "tools/one/src/main.rs": "",
+        "extra/help/Cargo.toml": package("help"),
+        "extra/help/src/lib.rs": "",
+        "broken/Cargo.toml": "[package",
+    }
+)
+
+
+def test_a_file_belongs_to_the_package_of_the_nearest_manifest() -> None:
+    cargo = Cargo(WORKSPACE)
+    assert cargo.package_of("crates/core/tests/it/deep/more.rs").directory == "crates/core"  # type: ignore[union-attr]
+    assert cargo.package_of("README.md") is None
+    assert cargo.notes == ["broken/Cargo.toml is no TOML"]
+
+
+def test_members_are_those_listed_and_those_depended_on_by_path_but_none_excluded() -> None:
+    cargo = Cargo(WORKSPACE)
+    assert [one.name for one in cargo.members("")] == ["core-lib", "help", "one"]
+    assert cargo.root_of("crates/old") == "crates/old"
+    assert cargo.root_of("crates/core") == ""
+
+
+def test_targets_are_found_as_cargo_finds_them() -> None:
+    (found,) = Cargo(WORKSPACE).packages["crates/core"].kind("test")
+    assert (found.name, found.path) == ("it", "crates/core/tests/it/main.rs")
+    assert Cargo(WORKSPACE).packages["crates/core"].kind("lib")[0].name == "core_lib"
+    files = {
+        "Cargo.toml": package(
+            "app", 'autotests = false\nbuild = false\n[[test]]\nname = "all"\npath = "tests/tests.rs"\nharness = false\n'
+        ),
+        "src/main.rs": "",
+        "src/bin/tool.rs": "",
+        "build.rs": "",
+        "tests/tests.rs": "",
+        "tests/other.rs": "",
+    }
+    app = Cargo(tree(files)).packages[""]
+    assert [(one.name, one.harness) for one in app.kind("test")] == [("all", False)]
+    assert [one.name for one in app.kind("bin")] == ["app", "tool"]
+    assert app.build_script == ""
+
+
+def test_modules_of_a_program_are_found_through_its_mod_items() -> None:
+    files = {
+        "tests/tests.rs": '#[macro_use]\nmod util;\npub(crate) mod a;\n#[path = "../shared/b.rs"] mod b;\nmod gone;\nmod inline { }\n',
+        "tests/util.rs": "",
+        "tests/a/mod.rs": "mod c;",
+        "tests/a/c.rs": "mod d;",
+        "tests/a/c/d.rs": "",
+        "shared/b.rs": "",
+        "tests/unused.rs": "",
+    }
+    assert modules_of(tree(files), "tests/tests.rs") == set(files) - {"tests/unused.rs"}
+
+
+def test_modules_that_name_each_other_end() -> None:
+    files = {"a.rs": '#[path = "b.rs"]\nmod b;', "b.rs": '#[path = "a.rs"]\nmod a;'}
+    assert modules_of(tree(files), "a.rs") == set(files)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_no_text_is_too_odd(manifest: str, source: str) -> None:
+    files = {"Cargo.toml": manifest, "a/Cargo.toml": package("a", manifest), "a/src/lib.rs": source}
+    cargo = Cargo(tree(files))
+    for directory in cargo.packages:
+        cargo.members(cargo.root_of(directory))
+    modules_of(tree(files), "a/src/lib.rs")
+
+
+VALUES = st.recursive(
+    st.sampled_from(["true", '"x"', '"../a"', "1", '["*", "a"]', "[]"]),
+    lambda inner: st.lists(st.tuples(st.sampled_from(["path", "members", "name", "package", "workspace"]), inner), max_size=3).map(
+        lambda pairs: "{" + ", ".join(f"{key} = {value}" for key, value in dict(pairs).items()) + "}"
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["package", "workspace", "dependencies", "lib", "bin", "test", "features", "target"]), VALUES))
+def test_no_manifest_is_too_odd(entries: dict[str, str]) -> None:
+    text = "".join(f"{key} = {value}\n" for key, value in entries.items())
+    cargo = Cargo(tree({"Cargo.toml": text, "a/Cargo.toml": text, "src/lib.rs": "", "a/src/main.rs": ""}))
+    for directory, found in cargo.packages.items():
+        assert cargo.root_of(directory) in ("", "a", "x", "a/x")
+        assert found.features is not None
+        cargo.members("")

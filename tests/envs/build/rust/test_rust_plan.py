@@ -1,0 +1,193 @@
+import subprocess
+from datetime import UTC, date, datetime
+
+import pytest
+
+from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.rust import RUST
+from podgym.envs.build.languages.rust.toolchain import stable_on
+from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.tree import Tree
+
+MANIFEST = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
+SINGLE = {"Cargo.toml": MANIFEST, "src/lib.rs": "", "tests/a.rs": "#[test] fn t() {}"}
+
+
+def tree(files: dict[str, str]) -> Tree:
+    return Tree(files, lambda path: files[path].encode())
+
+
+def plan(
+    files: dict[str, str],
+    fixed: dict[str, str] | None = None,
+    *,
+    source: tuple[str, ...] = ("src/lib.rs",),
+    tests: tuple[str, ...] = ("tests/a.rs",),
+    ci: CiFacts | None = None,
+    present: frozenset[str] | None = None,
+    toolchain: str = "",
+) -> BuildPlan:
+    request = PlanRequest(
+        base=tree(files),
+        fixed=tree({**files, **(fixed or {})}),
+        changed_source=source,
+        changed_tests=tests,
+        committed=datetime(2024, 5, 10, tzinfo=UTC),
+        ci=ci or CiFacts(),
+        catalogue=Catalogue(present=present),
+        toolchain=toolchain,
+        exports={"CARGO_HTTP_CAINFO": "/x y"},
+    )
+    made = RUST.plan(request)
+    for text in (*(step.run for step in made.steps), *(command.script for command in (*made.tests, *made.changed))):
+        subprocess.run(["sh", "-n"], input=text.encode(), check=True)
+    assert BuildPlan.model_validate_json(made.model_dump_json()) == made
+    return made
+
+
+@pytest.mark.parametrize(
+    ("day", "version"),
+    [
+        (date(2015, 5, 14), "1.0"),
+        (date(2023, 12, 27), "1.74"),
+        (date(2023, 12, 28), "1.75"),
+        (date(2026, 4, 16), "1.95"),
+        (date(2000, 1, 1), "1.0"),
+    ],
+)
+def test_the_stable_version_of_a_day_is_counted(day: date, version: str) -> None:
+    assert stable_on(day) == version
+
+
+def test_a_single_package_is_compiled_and_tested_offline() -> None:
+    made = plan(SINGLE)
+    assert (made.language, made.build_system, made.framework, made.name, made.toolchain) == ("rust", "cargo", "libtest", "app", "1.78")
+    assert made.manifests == ("Cargo.toml",)
+    (command,) = made.tests
+    assert "cargo test -p 'file:///testbed#app' --tests --offline --no-fail-fast" in command.script
+    assert command.report is not None and command.report.format == "libtest"
+    assert command.env["CARGO_NET_OFFLINE"] == "true" and "CARGO_NET_OFFLINE" not in made.dependencies[0].run.partition("unset")[0]
+    assert "--test=a" in made.changed[0].script
+    assert "export CARGO_HTTP_CAINFO='/x y'" in made.install[0].run
+    assert "2024-05-11T00:00:00Z" in made.dependencies[1].run
+
+
+@pytest.mark.parametrize(
+    ("files", "version", "why"),
+    [
+        ({"rust-toolchain": "1.74.1\n"}, "1.74", "rust-toolchain"),
+        ({"rust-toolchain.toml": '[toolchain]\nchannel = "1.72"\n'}, "1.72", "rust-toolchain"),
+        ({"rust-toolchain.toml": '[toolchain]\nchannel = "stable"\n'}, "1.78", "date"),
+        ({"rust-toolchain": "nightly-2024-01-01"}, "1.77", "nightly"),
+        ({"Cargo.toml": f'{MANIFEST}rust-version = "1.80"\n'}, "1.80", "rust-version"),
+        ({"Cargo.toml": MANIFEST.replace("2021", "2024")}, "1.85", "edition"),
+        ({"rust-toolchain": "1.70", "Cargo.lock": "version = 4\n"}, "1.78", "lock file"),
+    ],
+)
+def test_the_toolchain_is_what_the_files_ask_for(files: dict[str, str], version: str, why: str) -> None:
+    made = plan({**SINGLE, **files})
+    assert (made.toolchain, why in made.why_toolchain) == (version, True)
+    assert made.base == f"rust:{version}-bookworm"
+
+
+def test_a_present_image_that_is_new_enough_goes_before_an_absent_one() -> None:
+    made = plan(SINGLE, present=frozenset({"rust:1.95-bookworm"}))
+    assert made.toolchain == "1.95" and "--cap-lints=warn" in made.dependencies[0].run
+    assert "--cap-lints" not in plan(SINGLE).dependencies[0].run
+
+
+def test_no_image_is_new_enough() -> None:
+    with pytest.raises(BuildError) as caught:
+        plan({**SINGLE, "Cargo.toml": f'{MANIFEST}rust-version = "1.300"\n'})
+    assert caught.value.reason == "no_toolchain"
+
+
+def test_features_of_nightly_compilers_are_allowed_where_they_are_used() -> None:
+    assert "RUSTC_BOOTSTRAP" not in plan(SINGLE).env
+    made = plan({**SINGLE, "src/lib.rs": "#![feature(test)]\n"})
+    assert made.env["RUSTC_BOOTSTRAP"] == "1" and "export RUSTC_BOOTSTRAP=1" in made.install[0].run
+
+
+WORKSPACE = {
+    "Cargo.toml": '[workspace]\nmembers = ["a", "b", "c"]\n',
+    "Cargo.lock": "version = 3\n",
+    **{f"{name}/Cargo.toml": MANIFEST.replace("app", name) for name in "abc"},
+    **{f"{name}/src/lib.rs": "" for name in "abc"},
+    "a/tests/t.rs": "#[test] fn t() {}",
+}
+
+
+def test_only_touched_members_are_tested_and_all_manifests_are_laid() -> None:
+    made = plan(WORKSPACE, source=("b/src/lib.rs",), tests=("a/tests/t.rs",))
+    assert "-p 'file:///testbed/a#a' -p 'file:///testbed/b#b' --tests" in made.tests[0].script
+    assert made.manifests == ("Cargo.lock", "Cargo.toml", "a/Cargo.toml", "b/Cargo.toml", "c/Cargo.toml")
+    assert "a/src/lib.rs b/src/lib.rs c/src/lib.rs" in made.dependencies[1].run
+
+
+def test_programs_of_one_name_in_two_packages_are_run_apart() -> None:
+    files = {**WORKSPACE, "b/tests/t.rs": "#[test] fn t() {}"}
+    made = plan(files, source=("c/src/lib.rs",), tests=("a/tests/t.rs", "b/tests/t.rs"))
+    assert len(made.tests) == len(made.install) == 2
+    assert "a#a' -p 'file:///testbed/c#c'" in made.tests[0].script and "b#b' --tests" in made.tests[1].script
+
+
+def test_a_change_outside_of_all_packages_tests_the_workspace() -> None:
+    made = plan(WORKSPACE, source=("doc.md",), tests=())
+    assert all(f"testbed/{name}#{name}" in made.tests[0].script for name in "abc") and made.notes
+
+
+def test_features_come_from_ci_and_from_the_changed_tests() -> None:
+    manifest = f"{MANIFEST}[features]\none = []\ntwo = []\nthree = []\n"
+    files = {**SINGLE, "Cargo.toml": manifest, "tests/a.rs": '#![cfg(feature = "two")]\n#[test] fn t() {}\n'}
+    made = plan(files, ci=CiFacts(commands=("cargo build", "cargo +nightly test --features one,gone -- --test-threads=1")))
+    assert "words='--features one,two'" in made.tests[0].script and "-- --test-threads=1" in made.tests[0].script
+    made = plan(files, ci=CiFacts(commands=("cargo test", "cargo test --all-features --workspace")))
+    assert "words=--all-features" in made.tests[0].script
+    assert "for words in --all-features '--features two'" in made.install[0].run
+    made = plan(files, ci=CiFacts(commands=("cargo test --features ${{ matrix.features }}",)))
+    assert "words='--features two'" in made.tests[0].script
+    gated = {**SINGLE, "Cargo.toml": manifest, "src/lib.rs": '#[cfg(feature = "three")]\npub mod x;\n', "src/x.rs": ""}
+    assert "words='--features three'" in plan(gated, source=("src/x.rs",)).tests[0].script
+
+
+def test_programs_without_the_harness_are_left_out_but_for_those_that_speak_like_it() -> None:
+    table = '[[test]]\nname = "own"\nharness = false\n'
+    files = {**SINGLE, "Cargo.toml": MANIFEST + table, "tests/own.rs": "fn main() {}"}
+    assert "--lib --test=a --offline" in plan(files).tests[0].script
+    files["tests/own.rs"] = "use libtest_mimic::Trial;\nfn main() {}"
+    assert "--tests --offline" in plan(files).tests[0].script
+
+
+def test_crates_that_only_the_fix_names_are_fetched() -> None:
+    assert not any("more0" in step.run for step in plan(SINGLE).install)
+    made = plan(SINGLE, {"Cargo.toml": f'{MANIFEST}[dev-dependencies]\nrand = {{ version = "0.8", features = ["small_rng"] }}\n'})
+    assert 'more0 = { package = "rand", version = "0.8", features = ["small_rng"] }' in made.install[-1].run
+    entry = '[[package]]\nname = "rand"\nversion = "0.8.5"\nsource = "registry+https://x"\n'
+    made = plan({**SINGLE, "Cargo.lock": "version = 3\n"}, {"Cargo.lock": f"version = 3\n\n{entry}"})
+    assert 'more0 = { package = "rand", version = "=0.8.5" }' in made.install[-1].run
+
+
+def test_system_packages_follow_from_crates_linkers_and_ci() -> None:
+    lock = '[[package]]\nname = "alsa-sys"\nversion = "0.3.1"\n'
+    config = '[target.x86_64-unknown-linux-gnu]\nlinker = "clang"\nrustflags = ["-C", "link-arg=-fuse-ld=lld"]\n'
+    config += '[build]\nrustc-wrapper = "sccache"\n'
+    made = plan({**SINGLE, "Cargo.lock": lock, ".cargo/config.toml": config}, ci=CiFacts(packages=("zsh", "git", "gcc-aarch64-linux-gnu")))
+    assert set(made.packages) == {"zsh", "libasound2-dev", "clang", "lld"}
+    assert made.env["RUSTC_WRAPPER"] == "" and ".cargo/config.toml" in made.manifests
+
+
+def test_a_repository_without_a_package_is_refused() -> None:
+    with pytest.raises(BuildError) as caught:
+        plan({"src/lib.rs": "", "Cargo.toml": "[workspace]\n"})
+    assert caught.value.reason == "no_build_file"
+
+
+def test_names_from_the_repository_are_quoted() -> None:
+    files = {"x'; rm -rf $HOME/Cargo.toml": MANIFEST, "x'; rm -rf $HOME/src/lib.rs": "", "x'; rm -rf $HOME/tests/a.rs": "#[test] fn t() {}"}
+    made = plan(files, source=("x'; rm -rf $HOME/src/lib.rs",), tests=("x'; rm -rf $HOME/tests/a.rs",))
+    script = made.tests[0].script.replace("exec cargo", "printf '%s|'")
+    out = subprocess.run(["sh", "-c", script], env={"HOME": "/h", "PATH": "/usr/bin:/bin"}, capture_output=True, check=True).stdout.decode()
+    assert "file:///testbed/x'; rm -rf $HOME#app" in out.split("|")
