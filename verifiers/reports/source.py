@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["PLACE", "ReportFormat", "ReportSource"]
 
-ReportFormat = Literal["junit", "go-json", "libtest", "tap", "jest-json", "mocha-json", "gtest-xml"]
+ReportFormat = Literal[
+    "junit", "go-json", "libtest", "tap", "jest-json", "mocha-json", "gtest-xml", "automake", "check-xml", "cmocka-xml", "boost-xml",
+    "exit-code", "mixed",
+]  # fmt: skip
 
 PLACE: Final = "{report}"
 

@@ -1,0 +1,5 @@
+"""The process of `podgym.envs.build.mutation.reading`."""
+
+from podgym.envs.build.mutation.reading import main
+
+main()

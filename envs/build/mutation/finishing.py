@@ -1,0 +1,203 @@
+"""A mutant's task: its own image, the proof that it works in there, and the directory.
+
+The image that mutations are tried on was built from the unchanged project, so what its build left (classes, objects, bytecode, caches)
+holds the answer, and no layer above would take it out of the image. The task's own image shares the toolchain, the packages and the
+dependencies with it, and from the repository up it is made from the mutated tree alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from podgym.envs.build.decoying import DECOYS, MadeDecoys, make_decoys
+from podgym.envs.build.errors import BuildError
+from podgym.envs.build.grading import grading_plan, sandbox_spec
+from podgym.envs.build.inspection import Inspection, inspect_image
+from podgym.envs.build.mutation.host import lay_out
+from podgym.envs.build.mutation.judging import Baseline, failing_of
+from podgym.envs.build.mutation.taking import Taken
+from podgym.envs.build.options import BuildOptions
+from podgym.envs.build.plan import ARCHIVE
+from podgym.envs.build.prepare import Prepared
+from podgym.envs.build.report import BuildReport, TestCounts
+from podgym.envs.build.running import run_commands
+from podgym.envs.build.states import Overlay
+from podgym.envs.build.validate import Validation
+from podgym.envs.code.digest import task_digest
+from podgym.envs.code.known import KNOWN, known_verdicts
+from podgym.envs.contract import Task
+from podgym.envs.harbor import write_task
+from podgym.envs.harbor.layout import TESTS
+from podgym.sandbox import SandboxProvider, SandboxSpec
+from podgym.verifiers import TestCommand, TestReport
+
+__all__ = ["Finisher", "Proven"]
+
+_ENVIRONMENT_NAME: Final = "code"
+_LOST: Final = 0.02
+"""Share of the steady tests that may fail with the fix in the task's own image; they are set aside then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A task that works, not written yet."""
+
+    taken: Taken
+    environment: Path
+    spec: SandboxSpec
+    validation: Validation
+    inspection: Inspection | None
+    decoys: MadeDecoys
+    log: str
+    """Of the run without the fix."""
+
+
+class Finisher:
+    """Builds the images of mutants and writes their tasks."""
+
+    def __init__(self, provider: SandboxProvider, out_dir: Path, options: BuildOptions, commands: Sequence[TestCommand]) -> None:
+        self._provider, self._out_dir, self._options, self._commands = provider, out_dir, options, tuple(commands)
+
+    async def prove(self, taken: Taken, failing: Sequence[str], baseline: Baseline, staging: Path) -> Proven:
+        """Run the tests without and with the fix in the task's own image.
+
+        Raises `BuildError`, `RepositoryError`, `CertificateError`, `SandboxError`.
+        """
+        environment = Path(tempfile.mkdtemp(dir=staging))
+        certificate = await asyncio.to_thread(lay_out, taken.planted, taken.prepared, environment, self._options)
+        prepared = replace(taken.prepared, certificate=certificate)
+        spec = sandbox_spec(prepared, environment)
+        overlays = prepared.overlays
+        before = await run_commands(self._provider, spec, self._commands, overlays["base+tests"])
+        after = await run_commands(self._provider, spec, self._commands, overlays["base+tests+fix"])
+        validation = _validated(before, after, failing, baseline, self._commands)
+        decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()
+        inspection = None
+        if prepared.plan.steps:
+            archive = environment / ARCHIVE
+            inspection = await inspect_image(self._provider, spec, archive=archive, prepared=prepared, audit=self._options.audit)
+        return Proven(replace(taken, prepared=prepared), environment, spec, validation, inspection, decoys, before.log)
+
+    async def _decoys(self, prepared: Prepared, spec: SandboxSpec, validation: Validation) -> MadeDecoys:
+        return await make_decoys(
+            self._provider,
+            spec,
+            validation.commands,
+            tests=Overlay(prepared.hidden, prepared.removed),
+            fix=Overlay(prepared.gold.writes(), prepared.gold.deleted),
+            inline=prepared.inline,
+            fail_to_pass=validation.fail_to_pass,
+            pass_to_pass=validation.pass_to_pass,
+        )
+
+    def write(self, proven: Proven, name: str, instruction: str, notes: Sequence[str], *, model_calls: int) -> BuildReport:
+        """Write the task; the environment moves into it. Raises `TaskError`."""
+        prepared, validation, inspection = proven.taken.prepared, proven.validation, proven.inspection
+        assert prepared.certificate is not None
+        plan = grading_plan(prepared, validation, inspection, proven.decoys.plan)
+        digest = task_digest(plan, proven.spec)
+        tests: dict[str, bytes | Path] = {f"files/{write.path}": write.data for write in prepared.hidden}
+        tests |= {f"{DECOYS.removeprefix(f'{TESTS}/')}/{path}": data for path, data in proven.decoys.files.items()}
+        tests["plan.json"] = prepared.plan.model_dump_json(indent=1).encode() + b"\n"
+        tests["certificate.json"] = prepared.certificate.model_dump_json(indent=1).encode() + b"\n"
+        if plan.deterministic:
+            known = known_verdicts(plan, digest=digest, gold=prepared.gold, without=validation.without)
+            tests[KNOWN.removeprefix(f"{TESTS}/")] = known
+        task = Task(
+            id=name,
+            environment=_ENVIRONMENT_NAME,
+            instruction=instruction,
+            sandbox=proven.spec,
+            grading=plan.model_dump(mode="json"),
+            provenance={
+                "source": prepared.location,
+                "commit": prepared.fix.sha,
+                "base": prepared.fix.base,
+                "committed": prepared.fix.committed.isoformat(),
+                "certificate": prepared.certificate.digest,
+                "synthesis": "mutation",
+            },
+            tags=(prepared.plan.language, prepared.plan.build_system, prepared.plan.framework, "synthesised", *self._options.tags),
+            split=self._options.split,
+            digest=digest,
+        )
+        directory = self._out_dir / name
+        write_task(
+            directory,
+            task,
+            environment={file.name: file for file in sorted(proven.environment.iterdir())},
+            tests=tests,
+            solution={"tests.patch": prepared.tests_patch},
+            gold_patch=prepared.gold_patch,
+            overwrite=self._options.overwrite,
+        )
+        shutil.rmtree(proven.environment, ignore_errors=True)
+        return _report(proven, directory, notes, model_calls)
+
+
+def _validated(
+    before: TestReport, after: TestReport, failing: Sequence[str], baseline: Baseline, commands: tuple[TestCommand, ...]
+) -> Validation:
+    """What both runs agree on with the ones before. Raises `BuildError` where it is nothing."""
+    for name, report in (("with the fix", after), ("without the fix", before)):
+        if report.problem is not None:
+            raise _unsteady(f"In the task's own image the tests gave no whole report {name}: {report.message}", report)
+    wanted = set(failing)
+    lost = set(failing_of(after.outcomes, baseline.stable))
+    if len(lost) > max(1, _LOST * len(baseline.stable)):
+        raise _unsteady(f"{len(lost)} of {len(baseline.stable)} steady tests fail with the fix, such as {min(lost)}.", after)
+    again = set(failing_of(before.outcomes, baseline.stable))
+    turned = tuple(one for one in baseline.stable if one in wanted and one in again and one not in lost)
+    if not turned:
+        raise _unsteady("The failing tests pass in a second run.", before)
+    kept = tuple(one for one in baseline.stable if one not in wanted and one not in again and one not in lost)
+    unsteady = (wanted ^ again) | lost
+    return Validation(
+        fail_to_pass=turned,
+        pass_to_pass=kept,
+        flaky=tuple(sorted({*baseline.flaky, *unsteady})),
+        scope="suite",
+        total=len(after.outcomes),
+        passed=sum(outcome == "passed" for outcome in after.outcomes.values()),
+        commands=commands,
+        seconds={"base": before.duration_s, "base+tests": before.duration_s, "base+tests+fix": after.duration_s},
+        without=before.outcomes,
+    )
+
+
+def _unsteady(message: str, report: TestReport) -> BuildError:
+    return BuildError(
+        message, stage="validate", reason="flaky", remedy="Another mutation is tried in its place.", details=report.log[-4000:]
+    )
+
+
+def _report(proven: Proven, directory: Path, notes: Sequence[str], model_calls: int) -> BuildReport:
+    prepared, validation, inspection = proven.taken.prepared, proven.validation, proven.inspection
+    plan = prepared.plan
+    return BuildReport(
+        status="validated",
+        source=prepared.location,
+        commit=prepared.fix.sha,
+        base=prepared.fix.base,
+        language=plan.language,
+        build_system=plan.build_system,
+        toolchain=plan.toolchain,
+        framework=plan.framework,
+        tests=TestCounts(total=validation.total, passed=validation.passed),
+        fail_to_pass=validation.fail_to_pass,
+        pass_to_pass=validation.pass_to_pass,
+        flaky=validation.flaky,
+        scope=validation.scope,
+        notes=(*notes, *plan.notes, *validation.notes, *(inspection.notes if inspection else ()), *filter(None, (proven.decoys.note,))),
+        image=proven.spec.image,
+        image_bytes=inspection.image_bytes if inspection else None,
+        model_calls=model_calls,
+        task=directory.name,
+        out=str(directory),
+    )
