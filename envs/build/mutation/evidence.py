@@ -117,16 +117,17 @@ def spoken(identity: str) -> str:
 
 def _lines(log: str) -> list[str]:
     """Without colours; of `go test -json` what its events print."""
-    found: list[str] = []
-    for line in log.replace("\r\n", "\n").split("\n"):
-        if line.startswith('{"') and '"Output"' in line:
-            try:
-                event = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            line = str(event.get("Output", "")) if isinstance(event, dict) else ""
-        found.append(_ANSI.sub("", line).rstrip())
-    return found
+    return [_ANSI.sub("", _printed(line)).rstrip() for line in log.replace("\r\n", "\n").split("\n")]
+
+
+def _printed(line: str) -> str:
+    if not (line.startswith('{"') and '"Output"' in line):
+        return line
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    return str(event.get("Output", "")) if isinstance(event, dict) else ""
 
 
 def _hidden(secrets: Sequence[bytes]) -> tuple[str, ...]:
@@ -170,11 +171,14 @@ def _piece(data: bytes, failing: Sequence[str]) -> str:
             found = next((number for number, line in enumerate(lines) if name in line), None)
             if found is None:
                 continue
-            depth = _depth(lines[found])
-            inner = itertools.takewhile(lambda line: not line or _depth(line) > depth, lines[found + 1 : found + 1 + _PIECE])
+            inner = itertools.takewhile(_deeper_than(_depth(lines[found])), lines[found + 1 : found + 1 + _PIECE])
             if body := textwrap.dedent("\n".join(inner)).strip("\n"):
                 return body[:4000]
     return ""
+
+
+def _deeper_than(depth: int) -> Callable[[str], bool]:
+    return lambda line: not line or _depth(line) > depth
 
 
 def _depth(line: str) -> int:

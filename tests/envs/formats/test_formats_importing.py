@@ -43,7 +43,7 @@ async def test_a_row_becomes_a_task(calc: Any, write_rows: Any, import_rows: Any
 async def test_what_is_wrong_with_rows(calc: Any, write_rows: Any, import_rows: Any) -> None:
     lie = json.dumps([*TURNS, *KEEPS, "tests/test_calc.py::CalcTest::test_nothing"])
     half = calc.row(instance_id="half", patch=calc.diff(), test_patch="")
-    broken_patch = calc.row()["patch"].replace("return a * 2", "return a ** 2")
+    broken_patch = calc.row()["patch"].replace("return a - b", "return a / b")
     rows = await import_rows(
         write_rows(
             calc.row(instance_id="lies", FAIL_TO_PASS=lie, PASS_TO_PASS=list(TURNS), log_parser="import os"),

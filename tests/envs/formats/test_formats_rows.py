@@ -53,7 +53,7 @@ def test_swe_smith_has_a_bug_for_a_patch() -> None:
     for repo in ({"repo": "swesmith/owner__calc.1234abcd"}, {}):
         read = read_mapping({**row, **repo})
         assert (read.format, read.repo, read.base) == ("swe-smith", "owner/calc", "1234abcd")
-        assert read.bug_patch == bug.encode() and b"-bad\n+good" in read.fix_patch
+        assert read.bug_patch == bug.encode() and b"+good\n-bad\n" in read.fix_patch
 
 
 def test_r2e_gym() -> None:

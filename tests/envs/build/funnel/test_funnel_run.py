@@ -70,7 +70,7 @@ async def test_what_is_built_already_is_not_built_again(calc: Any, write: Any, l
     assert third[1].status == "validated" and "ended" in [event.kind for event in events if event.line.number == 2]
     assert [json.loads(line)["line"] for line in (out / "funnel.jsonl").read_text().splitlines()[1:]] in ([1, 2], [2, 1])
     # A task that was removed is made again.
-    os.rename(out / first[0].task, tmp_path / "elsewhere")
+    (out / first[0].task).rename(tmp_path / "elsewhere")
     fourth, events = await funnel(lines, out, local)
     assert fourth[1].status == "validated" and "started" in [event.kind for event in events if event.line.number == 2]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,8 +12,6 @@ from typing import Any
 
 from podgym.sandbox import SandboxSpec
 from podgym.sandbox.local import LocalConfig, LocalProvider
-
-CRASH, KILL, HANG, FILL, LONG_LINE = 1001, 1002, 1003, 1004, 1005
 
 
 class Odd(LocalProvider):
@@ -22,18 +21,20 @@ class Odd(LocalProvider):
     async def create(self, spec: SandboxSpec) -> Any:
         match spec.limits.processes:
             case 1001:
-                print("x" * 100, flush=True)
+                sys.stdout.write("x" * 100)
+                sys.stdout.flush()
                 os.write(2, b"the kit crashes\n")
                 os._exit(3)
             case 1002:
                 os.kill(os.getpid(), signal.SIGKILL)
             case 1003:
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                time.sleep(600)
+                time.sleep(600)  # noqa: ASYNC251 - a build that hangs
             case 1004:
                 for number in range(10_000):
                     (Path(tempfile.gettempdir()) / f"fill-{number}").write_bytes(os.urandom(1 << 20))
-                    time.sleep(0.01)
+                    time.sleep(0.01)  # noqa: ASYNC251
             case 1005:
-                print("x" * (4 << 20), flush=True)
+                sys.stdout.write("x" * (4 << 20) + "\n")
+                sys.stdout.flush()
         return await super().create(spec)
