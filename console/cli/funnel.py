@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +173,7 @@ def print_rows(rows: Sequence[Row], out_dir: Path, *, scan: Scan | None = None, 
 
     summary = summarise(rows)
     if as_json:
-        scanned = {} if scan is None else {"scan": {**asdict(scan), "epochs": scan.epochs}}
+        scanned = {} if scan is None else {"scan": scan}
         print_json({"rows": list(rows), "summary": summary, **scanned})
         return
     print_summary(summary)

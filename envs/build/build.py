@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from podgym.envs.build.decoying import DECOYS, MadeDecoys, make_decoys
+from podgym.envs.build.decoying import MadeDecoys, make_decoys
 from podgym.envs.build.errors import BuildError, Stage
-from podgym.envs.build.grading import grading_plan, sandbox_spec
-from podgym.envs.build.inspection import Inspection, inspect_image
+from podgym.envs.build.grading import sandbox_spec
+from podgym.envs.build.inspection import inspect_image
 from podgym.envs.build.mending import Mender
 from podgym.envs.build.options import BuildOptions
 from podgym.envs.build.plan import ARCHIVE
@@ -28,17 +28,15 @@ from podgym.envs.build.prepare import Prepared, as_build_error, prepare
 from podgym.envs.build.report import BuildReport, TestCounts
 from podgym.envs.build.states import Overlay
 from podgym.envs.build.validate import Validation, validate
-from podgym.envs.code.digest import task_digest
-from podgym.envs.code.known import KNOWN, known_verdicts
-from podgym.envs.contract import VERIFY_S, Task
-from podgym.envs.harbor import TaskError, write_task
-from podgym.envs.harbor.layout import ENVIRONMENT, TESTS
+from podgym.envs.build.writing import Found, write_built
+from podgym.envs.contract import VERIFY_S
+from podgym.envs.harbor import TaskError
+from podgym.envs.harbor.layout import ENVIRONMENT
 from podgym.envs.repository import CertificateError, RepositoryError
 from podgym.sandbox import ImageError, KnowsBases, SandboxError, SandboxProvider, SandboxSpec
 
 __all__ = ["build_task"]
 
-ENVIRONMENT_NAME = "code"
 _LOG_CHARACTERS = 4000
 
 
@@ -96,7 +94,6 @@ class _Build:
         self._stage: Stage = "resolve"
         self._prepared: Prepared | None = None
         self._spec: SandboxSpec | None = None
-        self._bound_s = 0.0
         self._repairs: tuple[str, ...] = ()
 
     async def run(self) -> BuildReport:
@@ -162,8 +159,10 @@ class _Build:
                 )
         self._stage = "write"
         self._progress("writing the task")
-        await asyncio.to_thread(self._write, directory, environment, prepared, validation, inspection, decoys=decoys)
-        return self._report(prepared, validation, inspection, decoys, directory)
+        found = Found(validation, inspection, decoys)
+        plan = await asyncio.to_thread(write_built, directory, environment, prepared, spec, found, options=options)
+        bound_s = plan.bound_s if plan is not None else 0.0
+        return self._report(prepared, found, directory, bound_s=bound_s)
 
     async def _with_bases(self, options: BuildOptions) -> BuildOptions:
         """With the base images that the provider has, where they can be told and nobody named others."""
@@ -220,61 +219,8 @@ class _Build:
                 remedy="Choose another --out or --name, or say --overwrite.",
             )
 
-    def _write(
-        self,
-        directory: Path,
-        environment: Path,
-        prepared: Prepared,
-        validation: Validation | None,
-        inspection: Inspection | None,
-        *,
-        decoys: MadeDecoys,
-    ) -> None:
-        assert prepared.certificate is not None and self._spec is not None
-        tests: dict[str, bytes | Path] = {f"files/{write.path}": write.data for write in prepared.hidden}
-        tests |= {f"{DECOYS.removeprefix(f'{TESTS}/')}/{path}": data for path, data in decoys.files.items()}
-        tests["plan.json"] = prepared.plan.model_dump_json(indent=1).encode() + b"\n"
-        tests["certificate.json"] = prepared.certificate.model_dump_json(indent=1).encode() + b"\n"
-        grading: dict[str, Any] = {}
-        digest = ""
-        if validation is not None:
-            plan = grading_plan(prepared, validation, inspection, decoys.plan)
-            self._bound_s = plan.bound_s
-            grading = plan.model_dump(mode="json")
-            digest = task_digest(plan, self._spec)
-            if plan.deterministic:
-                known = known_verdicts(plan, digest=digest, gold=prepared.gold, without=validation.without)
-                tests[KNOWN.removeprefix(f"{TESTS}/")] = known
-        task = Task(
-            id=directory.name,
-            environment=ENVIRONMENT_NAME,
-            instruction=prepared.instruction,
-            sandbox=self._spec,
-            grading=grading,
-            provenance={
-                "source": prepared.location,
-                "commit": prepared.fix.sha,
-                "base": prepared.fix.base,
-                "committed": prepared.fix.committed.isoformat(),
-                "certificate": prepared.certificate.digest,
-            },
-            tags=(prepared.plan.language, prepared.plan.build_system, prepared.plan.framework, *self._options.tags),
-            split=self._options.split,
-            digest=digest,
-        )
-        write_task(
-            directory,
-            task,
-            environment={file.name: file for file in sorted(environment.iterdir())},
-            tests=tests,
-            solution={"tests.patch": prepared.tests_patch},
-            gold_patch=prepared.gold_patch,
-            overwrite=self._options.overwrite,
-        )
-
-    def _report(
-        self, prepared: Prepared, validation: Validation | None, inspection: Inspection | None, decoys: MadeDecoys, directory: Path
-    ) -> BuildReport:
+    def _report(self, prepared: Prepared, found: Found, directory: Path, *, bound_s: float) -> BuildReport:
+        validation, inspection = found.validation, found.inspection
         report = self._so_far("built" if validation is None else "validated").model_copy(
             update={"task": directory.name, "out": str(directory)}
         )
@@ -287,8 +233,8 @@ class _Build:
             *validation.notes,
             *(inspection.notes if inspection else ()),
             *undated,
-            *filter(None, (decoys.note,)),
-            *([f"a verdict may take {self._bound_s:g} s: give rollouts a longer verify_s"] if self._bound_s > VERIFY_S else []),
+            *filter(None, (found.decoys.note,)),
+            *([f"a verdict may take {bound_s:g} s: give rollouts a longer verify_s"] if bound_s > VERIFY_S else []),
         )
         return report.model_copy(
             update={

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
+
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.options import BuildOptions
@@ -31,9 +32,10 @@ _CHANGES: Final = 400
 _SKIPPED_STAGES: Final = frozenset({"resolve", "split"})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(BaseModel):
     """A commit to build a task from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     commit: str
     language: str = ""
@@ -41,17 +43,19 @@ class Found:
     """Equal for commits whose images share the layer of dependencies; empty where no plan could be made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(BaseModel):
     """What was found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tip: str
     found: tuple[Found, ...]
     """Newest first."""
     looked_at: int
-    passed_over: Mapping[str, int]
+    passed_over: dict[str, int]
     """Why, and how many."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def epochs(self) -> int:
         """How many sets of dependencies the found commits have."""
@@ -120,10 +124,10 @@ def _judged(repository: SourceRepository, source: str | Path, commit: str, paren
     except BuildError as error:
         if error.stage in _SKIPPED_STAGES or error.reason == "unsupported_language":
             return error.reason
-        return Found(commit)
+        return Found(commit=commit)
     except RepositoryError as error:
         return as_build_error(error).reason
-    return Found(commit, prepared.plan.language, _epoch(prepared))
+    return Found(commit=commit, language=prepared.plan.language, epoch=_epoch(prepared))
 
 
 def _epoch(prepared: Prepared) -> str:

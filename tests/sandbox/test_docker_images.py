@@ -153,6 +153,25 @@ class TestBuilding:
         )
         assert await seen(kit.provider, spec(whole, workdir="/testbed"), "pwd; ls -d /opt/podgym") == "/testbed\n/opt/podgym\n"
 
+    @pytest.mark.slow
+    async def test_packages_are_there_before_the_first_step(self, kit):
+        whole = recipe(
+            packages=("bison", "no-such-package-of-anyone", "libfoo.bar"),
+            writable=("/opt/podgym",),
+            before=(Step(run="bison --version > /opt/podgym/version"),),
+        )
+        try:
+            said = await seen(
+                kit.provider, spec(whole), "head -n 1 /opt/podgym/version; cat /opt/podgym/install.log; ls /var/lib/apt/lists"
+            )
+        except ImageError as error:
+            if error.step is None and "apt-get" in error.message:
+                pytest.skip("no package sources are reached from here")
+            raise
+        first, *rest = said.splitlines()
+        assert first.startswith("bison")
+        assert rest == ["not installed: no-such-package-of-anyone", "not installed: libfoo.bar"]
+
     async def test_recipes_that_are_equal_up_to_before_share_those_layers(self, engine, kit, tmp_path):
         """From contexts of their own, whose files differ in owner, mode and time but not in content."""
         ids, layers = set(), []
@@ -207,7 +226,8 @@ class TestFailing:
         assert "bad" in caught.value.message
         assert "first" not in caught.value.message
         assert (caught.value.step, caught.value.timed_out) == (1, False)
-        assert caught.value.log == "line 1\nline 2\nline 3\nbad\n"
+        # The engine reads the two streams apart.
+        assert sorted(caught.value.log.splitlines()) == ["bad", "line 1", "line 2", "line 3"]
         assert caught.value.remedy
 
     async def test_a_step_that_does_not_end(self, kit):

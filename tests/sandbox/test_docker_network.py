@@ -194,6 +194,7 @@ class TestProbe:
 
 @pytest.mark.docker
 class TestOnDocker:
+    @pytest.mark.slow
     async def test_a_build_has_whichever_network_works(self, docker_kit):
         """Where containers of the default network reach nothing and the host does, steps run on the host's."""
         kit = docker_kit(build_network=None)

@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{1,99}")
 _OWN: Final = re.compile(
     r"python[23]?\.\d+(-\w+)*|python-(dev|pip|setuptools|virtualenv)|pypy3?|node(js)?|npm|yarn|openjdk-\d+-\S+|(default|oracle-java\d+)-\S*(jdk|jre)\S*"
     r"|maven|gradle|golang(-\S+)?|rustc|cargo|rustup|docker\S*|containerd\S*|snapd|linux-(headers|image|modules|tools)\S*|nvidia-\S+|cuda-\S+"
-    r"|google-chrome\S*|crossbuild-essential-\S+|(gcc|g\+\+|gfortran|binutils|libc6)-\S+-linux-\S+|sudo|apt-utils|software-properties-common"
+    r"|google-chrome\S*|crossbuild-essential-\S+|(gcc|g\+\+|gfortran|binutils|libc6)-\S+-linux-\S+|\S*mingw\S*|qemu\S*|wine\S*|sudo|apt-utils|software-properties-common"
 )
 _WRAPPED: Final = 12
 """Words before `apt-get` that may belong to `sudo`, `env`, `retry` and the like."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from podgym.envs.build.ci.actions import read_action
@@ -24,9 +24,12 @@ _EVIDENCE: Final = frozenset(
 _TESTING: Final = re.compile(
     r"test|ci\b|build|check|unit|main|linux|ubuntu|verify|python|node|java|rust|go\b|cmake|maven|gradle", re.IGNORECASE
 )
+_PLAIN: Final = frozenset(
+    ("ci", "test", "tests", "testing", "build", "main", "linux", "ubuntu", "unit-tests", "unittest", "check", "checks")
+)
 _OTHER: Final = re.compile(
     r"release|publish|deploy|docs?\b|documentation|pages|stale|label|codeql|scorecard|dependabot|lint|format|style|nightly|bench|wheels"
-    r"|docker|image|windows|macos|android|ios|fuzz|coverity|changelog|triage|greet|sync|semgrep|security|audit|package",
+    r"|docker|image|windows|macos|android|ios|fuzz|coverity|changelog|triage|greet|sync|semgrep|security|audit|package|abi|spell|cache|size|website|msys|cygwin",
     re.IGNORECASE,
 )
 
@@ -41,6 +44,8 @@ class _Place:
     directory: str = ""
     shell: str = ""
     depth: int = _DEPTH
+    checkout: str = ""
+    """Where the job has put the repository below its workspace."""
 
     def filled(self, text: str) -> str:
         return interpolate(text, {**self.contexts, "env": {**self.env, "*": UNKNOWN}})
@@ -54,6 +59,12 @@ class _Place:
         if inner is None and "${{" in text:
             return None
         return truth(evaluate(inner[1] if inner else text, {**self.contexts, "env": {**self.env, "*": UNKNOWN}}))
+
+    def inside(self, directory: str) -> str:
+        """A directory of the workspace as one of the repository."""
+        whole = posixpath.normpath(directory or ".")
+        under = self.checkout and (whole == self.checkout or whole.startswith(f"{self.checkout}/"))
+        return whole[len(self.checkout) + 1 :] if under else directory
 
     def with_env(self, value: Any) -> dict[str, str]:
         return {**self.env, **{name: self.filled(text) for name, text in strings(value).items()}}
@@ -87,7 +98,8 @@ def _rank(path: str, workflow: Mapping[str, Any]) -> int:
     name = f"{posixpath.basename(path)} {text_of(workflow.get('name'))}"
     triggers = _triggers(workflow)
     rank = 0 if triggers & {"push", "pull_request", "merge_group"} else 3
-    return rank + (2 if _OTHER.search(name) else 0) + (0 if _TESTING.search(name) else 1)
+    plain = posixpath.basename(path).rpartition(".")[0].lower() in _PLAIN
+    return 2 * rank + (4 if _OTHER.search(name) else 0) + (0 if plain else 1 if _TESTING.search(name) else 2)
 
 
 def _workflow(gathering: Gathering, path: str, workflow: Mapping[str, Any], *, inputs: Mapping[str, str], depth: int) -> None:
@@ -192,12 +204,21 @@ def _call(gathering: Gathering, uses: str, inputs: Mapping[str, str], place: _Pl
         _workflow(gathering, path, workflow, inputs=inputs, depth=place.depth - 1)
 
 
+def _checkout(steps: Any) -> str:
+    for step in sequence(steps)[:20]:
+        inputs = mapping(mapping(step).get("with"))
+        if text_of(mapping(step).get("uses")).startswith("actions/checkout@") and "path" in inputs and "repository" not in inputs:
+            return posixpath.normpath(text_of(inputs["path"]) or ".")
+    return ""
+
+
 def _steps(gathering: Gathering, steps: Any, place: _Place) -> None:
+    place = replace(place, checkout=_checkout(steps) or place.checkout)
     for step in sequence(steps)[:500]:
         if not isinstance(step, dict) or place.holds(step.get("if")) is False:
             continue
         env = place.with_env(step.get("env"))
-        directory = place.filled(text_of(step.get("working-directory"))) or place.directory
+        directory = place.inside(place.filled(text_of(step.get("working-directory"))) or place.directory)
         if text := text_of(step.get("run")):
             shell = text_of(step.get("shell")) or place.shell
             if not re.match(r"pwsh|powershell|cmd|python|node|perl|msys|cygwin", shell):

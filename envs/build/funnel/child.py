@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from podgym.envs.build.funnel.child_main import OUT, REPORT
 from podgym.envs.build.funnel.job import Job
 from podgym.envs.build.funnel.row import LostReason, lost_report
+from podgym.envs.build.funnel.scratch import Scratch, sweep_scratch
 from podgym.envs.build.funnel.usage import free_bytes, used_bytes
 from podgym.envs.build.report import BuildReport
 from podgym.sandbox.local import LocalConfig, reap
@@ -61,7 +62,7 @@ class _Child:
     def __init__(self, job: Job, progress: Progress) -> None:
         self._job, self._progress = job, progress
         self._started = time.monotonic()
-        self._scratch: Path | None = None
+        self._scratch: Scratch | None = None
         self._config = _local_config(job)
         self._pid = 0
         self._whole = False
@@ -74,12 +75,12 @@ class _Child:
             return self.lost("disk_full", f"Only {free >> 20} MiB are free; no build starts with less than {job.bounds.free_bytes >> 20}.")
         remove_tree(job.work)  # of a funnel that was killed
         job.work.mkdir(parents=True)
-        self._scratch = Path(tempfile.mkdtemp(prefix="podgym-funnel-"))
-        self._scratch.chmod(0o711)  # sandboxes are other users, and their files lie below
-        log = self._scratch / "stderr"
+        sweep_scratch()
+        self._scratch = Scratch()
+        log = self._scratch.path / "stderr"
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", _MAIN, cwd=job.cwd, env={**os.environ, "TMPDIR": str(self._scratch)},
+                sys.executable, "-P", "-m", _MAIN, cwd=job.cwd, env={**os.environ, "TMPDIR": str(self._scratch.path)},
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, start_new_session=True, limit=1 << 20,
             )  # fmt: skip
         self._pid = process.pid
@@ -142,7 +143,7 @@ class _Child:
 
     def _own(self) -> list[Path]:
         drafts = self._config.cache.glob(f"*/draft-*-{self._pid}")
-        return [self._job.work, *([self._scratch] if self._scratch else []), *drafts]
+        return [self._job.work, *([self._scratch.path] if self._scratch else []), *drafts]
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """Ask, wait, kill; the whole group, so that nothing that it started goes on."""
@@ -190,11 +191,12 @@ class _Child:
 
     def clear(self) -> None:
         """Remove what the build left."""
-        for folder in filter(None, (self._job.work, self._scratch)):
-            with contextlib.suppress(OSError):
-                remove_tree(folder)
+        with contextlib.suppress(OSError):
+            remove_tree(self._job.work)
         with contextlib.suppress(OSError):
             self._job.work.parent.rmdir()  # where this was the last one
+        if self._scratch is not None:
+            self._scratch.close()
         if self._scratch is not None and not self._whole:
             with contextlib.suppress(OSError):
                 reap(config=self._config)

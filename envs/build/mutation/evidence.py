@@ -157,8 +157,9 @@ def _assertions(lines: Sequence[str], hidden: Sequence[str]) -> Iterator[str]:
     for line in lines:
         if not _SAID.search(line) or _NOISE.search(line):
             continue
-        text = re.sub(r"^E {2,}", "", _ADDRESS.sub("0x…", line.replace("/testbed/", ""))).strip()
-        if any(one in " ".join(text.split()) for one in hidden) or text.startswith((">", "assert ")):
+        said = line.startswith("E ")
+        text = _ADDRESS.sub("0x…", line.removeprefix("E ").replace("/testbed/", "")).strip()
+        if any(one in " ".join(text.split()) for one in hidden) or (not said and text.startswith((">", "assert "))):
             continue
         yield text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 

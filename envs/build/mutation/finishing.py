@@ -43,6 +43,9 @@ _ENVIRONMENT_NAME: Final = "code"
 _LOST: Final = 0.02
 """Share of the steady tests that may fail with the fix in the task's own image; they are set aside then."""
 
+_LOG_BYTES: Final = 16 << 20
+"""Of the run that the issue is written from: what a failing test says may stand anywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proven:
@@ -74,7 +77,8 @@ class Finisher:
         prepared = replace(taken.prepared, certificate=certificate)
         spec = sandbox_spec(prepared, environment)
         overlays = prepared.overlays
-        before = await run_commands(self._provider, spec, self._commands, overlays["base+tests"])
+        talkative = [command.model_copy(update={"log_bytes": _LOG_BYTES}) for command in self._commands]
+        before = await run_commands(self._provider, spec, talkative, overlays["base+tests"])
         after = await run_commands(self._provider, spec, self._commands, overlays["base+tests+fix"])
         validation = _validated(before, after, failing, baseline, self._commands)
         decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()

@@ -28,7 +28,7 @@ class MutationOptions(BaseModel):
     per_place: int = Field(default=3, ge=1)
     """Tasks from one function at most."""
     per_file: int | None = Field(default=None, ge=1)
-    """Tasks from one file at most, by default what leaves room for four files."""
+    """Tasks from one file at most, by default twice what each would give if all gave the same."""
     budget_s: float | None = Field(default=None, gt=0)
     """No further mutation is tried after this time."""
     baseline_runs: int = Field(default=3, ge=2)

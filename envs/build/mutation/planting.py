@@ -21,7 +21,7 @@ from podgym.envs.repository import RepositoryError, SourceRepository
 from podgym.envs.repository.git import Git
 from podgym.envs.repository.layout import write_skeleton
 
-__all__ = ["Planted", "plant", "version_tag"]
+__all__ = ["Planted", "Tag", "plant", "version_tag"]
 
 _WHO: Final = "podgym <podgym@localhost>"
 _GONE: Final = "0"

@@ -29,7 +29,7 @@ _GRAMMARS: Final[dict[Language, frozenset[str]]] = {
 _FOREIGN: Final = re.compile(
     r"(?:^|/)(?:_?vendor(?:ed)?|_vendored_packages|third[_-]?party|3rdparty|node_modules|bower_components|external|externals|extern|deps|"
     r"contrib|subprojects|submodules|dist|build|out|target|bin|obj|generated|gen|__generated__|_generated|autogen|"
-    r"docs?|examples?|samples?|demos?|benchmarks?|bench(?:es)?|fuzz(?:ing)?|scripts?|tools|ci|\.[^/]+|migrations|fixtures?|mocks?|"
+    r"docs?|_?examples?|samples?|demos?|[^/]*[-_.]tests?|tests?[-_.][^/]*|benchmarks?|bench(?:es)?|fuzz(?:ing)?|scripts?|tools|ci|\.[^/]+|migrations|fixtures?|mocks?|"
     r"testing|e2e|perf|playground|website|site|stubs|typings)/",
     re.IGNORECASE,
 )

@@ -21,7 +21,7 @@ from podgym.envs.build.mending import Mender
 from podgym.envs.build.mutation.host import Host, lay_out, read_host
 from podgym.envs.build.mutation.judging import Baseline, baseline_of
 from podgym.envs.build.mutation.options import MutationOptions
-from podgym.envs.build.mutation.planting import Planted, plant, version_tag
+from podgym.envs.build.mutation.planting import Planted, Tag, plant, version_tag
 from podgym.envs.build.mutation.trying import Field, Trial, Workshop
 from podgym.envs.build.mutation.writing import IssueWriter
 from podgym.envs.build.options import BuildOptions
@@ -127,7 +127,7 @@ class _Synthesis:
         environment = staging / "host"
         environment.mkdir()
         self._progress("reading the commit and planning its build")
-        host, planted, field = await asyncio.to_thread(self._read, staging)
+        host, planted, tag = await asyncio.to_thread(self._read, staging)
         self._host = host
         certificate = await asyncio.to_thread(lay_out, planted, host.prepared, environment, self._options)
         host = replace(host, prepared=replace(host.prepared, certificate=certificate))
@@ -138,7 +138,16 @@ class _Synthesis:
         self._progress(f"{len(baseline.stable)} steady tests, {len(baseline.flaky)} unsteady; trying mutations")
         workshop = Workshop(
             provider=self._provider,
-            field=replace(field, host=host, spec=spec, baseline=baseline, repairs=self._repairs),
+            field=Field(
+                source=self._source,
+                out_dir=self._out_dir,
+                staging=staging,
+                tag=tag,
+                host=host,
+                spec=spec,
+                baseline=baseline,
+                repairs=self._repairs,
+            ),
             options=self._options,
             mutation=self._mutation,
             writer=self._writer,
@@ -161,13 +170,13 @@ class _Synthesis:
         catalogue = replace(options.catalogue, present=await self._provider.bases(), mirror=options.mirror)
         return options.model_copy(update={"catalogue": catalogue})
 
-    def _read(self, staging: Path) -> tuple[Host, Planted, Field]:
+    def _read(self, staging: Path) -> tuple[Host, Planted, Tag | None]:
         with open_source(self._source, self._options.cache_dir, follow_urls=self._options.follow_urls) as repository:
             sha = repository.resolve(self._commit)
             tag = version_tag(repository, sha)
             planted = plant(repository, sha, staging / "host.git", changes={}, tag=tag)
             host = read_host(repository, sha, self._options, planted)
-        return host, planted, Field(source=self._source, out_dir=self._out_dir, staging=staging, tag=tag)
+        return host, planted, tag
 
     async def _baseline(self, host: Host, environment: Path) -> tuple[Host, SandboxSpec, Baseline]:
         """Of the first plan that works. Raises as the first one did where no change to it helps."""

@@ -74,11 +74,11 @@ class Field:
     out_dir: Path
     staging: Path
     tag: Tag | None
-    repairs: tuple[str, ...] = ()
-    host: Host | None = None
-    spec: SandboxSpec | None = None
+    host: Host
+    spec: SandboxSpec
     """Of the image of the unchanged project."""
-    baseline: Baseline | None = None
+    baseline: Baseline
+    repairs: tuple[str, ...] = ()
 
 
 class Workshop:
@@ -95,7 +95,6 @@ class Workshop:
         observe: Callable[[Trial], None],
         progress: Callable[[str], None],
     ) -> None:
-        assert field.host is not None and field.spec is not None and field.baseline is not None
         self._provider, self._field, self._options, self._mutation = provider, field, options, mutation
         self._host, self._spec, self._baseline = field.host, field.spec, field.baseline
         self._writer, self._observe, self._progress = writer, observe, progress
@@ -122,7 +121,7 @@ class Workshop:
         mutation, sources = self._mutation, self._host.sources
         limit = max(6, min(80, math.ceil(4 * mutation.tried / len(sources))))
         found = read_mutations(sources, seed=mutation.seed, limit=limit)
-        per_file = mutation.per_file or max(4, math.ceil(mutation.count / 4))
+        per_file = mutation.per_file or max(4, math.ceil(2 * mutation.count / max(1, len(found))))
         return MutantQueue.of(found, seed=mutation.seed, per_place=mutation.per_place, per_file=per_file)
 
     async def _portion(self, portion: Sequence[Mutant], queue: MutantQueue) -> list[_Found]:

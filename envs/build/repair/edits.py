@@ -7,6 +7,7 @@ of test programs are wrapped by way of a file, because their placeholders are fi
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -64,7 +65,8 @@ def _prefixed(step: Step, text: str) -> Step:
 
 
 def with_exports(plan: BuildPlan, exports: Mapping[str, str], *, steps: bool = True, tests: bool = True) -> BuildPlan:
-    """Variables for steps and tests; those that hold options are added to. Values are literal."""
+    """Variables for steps and tests; those that hold options are added to, and no script unsets them. Values are literal."""
+    plan = _unset_no_more(plan, frozenset(exports))
     if steps:
         lines = []
         for name, value in exports.items():
@@ -75,6 +77,23 @@ def with_exports(plan: BuildPlan, exports: Mapping[str, str], *, steps: bool = T
     if not tests:
         return plan
     return _each_test(plan, lambda command: command.model_copy(update={"env": _joined_env(command.env, exports)}))
+
+
+def _unset_no_more(plan: BuildPlan, names: frozenset[str]) -> BuildPlan:
+    """Scripts start from a clean environment; what a remedy sets has to survive that."""
+
+    def kept(found: re.Match[str]) -> str:
+        words = [word for word in found[2].split() if word not in names]
+        return f"{found[1]}unset {' '.join(words)} " if words else f"{found[1]}: "
+
+    def edited(script: str) -> str:
+        return re.sub(r"(?m)^([ \t]*)unset((?:[ \t]+[A-Za-z_]\w*)+)[ \t]*", kept, script) if names else script
+
+    def step(one: Step) -> Step:
+        return one.model_copy(update={"run": edited(one.run)})
+
+    change = {"dependencies": tuple(map(step, plan.dependencies)), "install": tuple(map(step, plan.install))}
+    return each_program(plan.model_copy(update=change), lambda command: edited(command.script))
 
 
 def with_env(plan: BuildPlan, env: Mapping[str, str]) -> BuildPlan:

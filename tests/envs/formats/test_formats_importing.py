@@ -54,7 +54,7 @@ async def test_what_is_wrong_with_rows(calc: Any, write_rows: Any, import_rows: 
             calc.row(instance_id="bad-tests", test_patch="diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"),
             calc.row(instance_id="no-base", base_commit="f" * 40),
             calc.row(instance_id="elsewhere", repo="owner/other"),
-            calc.row(instance_id="outside", repo="../../etc/passwd"),
+            calc.row(instance_id="outside", repo="owner/.."),
             calc.row(instance_id="", base_commit=calc.base),
             {"question": 1},
             "{broken",

@@ -136,12 +136,23 @@ class MavenScript:
         )
 
     def _report_directories(self) -> list[str]:
-        kinds = ["surefire-reports", *(["failsafe-reports"] if self._scope.integration else [])]
-        return [
-            posixpath.normpath(posixpath.join(self._scope.place(pom), self._target(pom), kind))
-            for pom in self._scope.tested
-            for kind in kinds
-        ]
+        kinds = ["surefire", *(["failsafe"] if self._scope.integration else [])]
+        found: dict[str, None] = {}
+        for pom in self._scope.tested:
+            target = self._target(pom)
+            for kind in kinds:
+                places = [f"{target}/{kind}-reports"]
+                for one in self._scope.reactor.line(pom):
+                    stated = (entry.value("reportsDirectory") for entry in one.configurations(f"maven-{kind}-plugin"))
+                    places += [self._below(pom, text, target) for text in stated if text]
+                found.update({posixpath.normpath(posixpath.join(self._scope.place(pom), place)): None for place in places if place})
+        return list(found)
+
+    def _below(self, pom: Pom, text: str, target: str) -> str:
+        """A directory as a POM states it, relative to the module; empty where that cannot be told."""
+        text = re.sub(r"\$\{(?:project\.|pom\.)?build\.directory\}", target, text)
+        text = re.sub(r"^\$\{(?:project\.)?basedir\}/", "", self._scope.reactor.value(pom, text))
+        return "" if "$" in text or text.startswith("/") else text
 
     def _globs(self) -> tuple[str, ...]:
         places = self._report_directories()
@@ -152,10 +163,8 @@ class MavenScript:
     def _target(self, pom: Pom) -> str:
         """Where the module builds to, relative to it."""
         for one in self._scope.reactor.line(pom):
-            stated = self._scope.reactor.value(pom, one.project.value("build", "directory"))
-            stated = re.sub(r"^\$\{(?:project\.)?basedir\}/", "", stated)
-            if stated:
-                return stated if "$" not in stated and not stated.startswith("/") else "target"
+            if stated := one.project.value("build", "directory"):
+                return self._below(pom, stated, "target") or "target"
         return "target"
 
     def _hides_failures(self) -> bool:

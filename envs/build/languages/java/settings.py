@@ -52,6 +52,7 @@ _FLAGS: Final = (
     "-Dfailsafe.failIfNoSpecifiedTests=false", "-Dit.failIfNoSpecifiedTests=false", "-DdisableXmlReport=false",
     "-Dmaven.test.failure.ignore=false", "-Dmaven.build.cache.enabled=false", "-Ddevelocity.scan.disabled=true",
     "-Dgradle.enterprise.skip=true", "-Dmaven.buildNumber.doCheck=false", "-Dmaven.buildNumber.doUpdate=false",
+    "-Dsurefire.runOrder=alphabetical", "-Dfailsafe.runOrder=alphabetical",
 )  # fmt: skip
 
 _OPENED: Final = (
@@ -82,7 +83,7 @@ _NOT_SKIPPED: Final = (
 def maven_wrapper(*, version: int, opened: bool, shim: bool, flags: Sequence[str], trust: bool) -> str:
     """The script. `version` is the JDK's, `opened` whether the tests were written for one before 16, `shim` whether its compiler is
     asked for levels that it does not take; `flags` are the project's own."""
-    options = ["-Xmx1536m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    options = ["-Xmx1536m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+IgnoreUnrecognizedVMOptions"]
     if version >= _MODULES:
         options += [f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *_COMPILER)]
     lines = [
@@ -111,7 +112,7 @@ def maven_wrapper(*, version: int, opened: bool, shim: bool, flags: Sequence[str
 def opened_options(version: int) -> str:
     """Options that let code for an older JDK run on this one, as far as this one knows them."""
     options = [f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED]
-    options.append("-Dnet.bytebuddy.experimental=true")
+    options += ["-Dnet.bytebuddy.experimental=true", "-XX:+IgnoreUnrecognizedVMOptions"]
     if _NO_MANAGER <= version < _NO_MANAGER_AT_ALL:
         options.append("-Djava.security.manager=allow")
     return " ".join(options)

@@ -28,7 +28,7 @@ _TEST: Final = re.compile(
 )
 _NO_TEST: Final = re.compile(
     r"INSTALL|COVERAGE|FUZZ|BENCH|PERF|SANIT|VALGRIND|CUDA|DOWNLOAD|ONLINE|NETWORK|STRESS|LARGE|SLOW|EXTERNAL|SYSTEM|STATIC|SHARED|WERROR|PACKAGE"
-    r"|REMOTE|DOCKER|FORTRAN|QT|GUI|PYTHON|WASM|ANDROID|IOS|MSVC|LTO|MEMCHECK|LEAK|HELPER_LIB|EXPORT|CMAKE_|DIR$|PATH$|LIB$|ARGS$|FLAGS$|TIMEOUT|NAME$",
+    r"|REMOTE|MODULE|SINGLE|DOCKER|FORTRAN|QT|GUI|PYTHON|WASM|ANDROID|IOS|MSVC|LTO|MEMCHECK|LEAK|HELPER_LIB|EXPORT|CMAKE_|DIR$|PATH$|LIB$|ARGS$|FLAGS$|TIMEOUT|NAME$",
     re.I,
 )
 _NEGATIVE: Final = re.compile(r"(?:^|_)(?:DISABLE|NO|SKIP|WITHOUT|EXCLUDE|OMIT)(?:_|$)", re.I)
@@ -37,6 +37,9 @@ _IDLE: Final = re.compile(
     r"|WERROR|WARNINGS_AS_ERRORS?|CLANG_TIDY|CPPCHECK|IWYU|LTO|IPO|SANITIZERS?|ASAN|UBSAN|PRECOMPILED_HEADERS?)(?:_|$)", re.I
 )  # fmt: skip
 _SYSTEM: Final = re.compile(r"(?:SYSTEM|EXTERNAL|INSTALLED)_?(?:GTEST|GOOGLETEST|GMOCK|CATCH2?|DOCTEST|CMOCKA|UNITTEST)", re.I)
+_OF_A_JOB: Final = re.compile(r"LIBCXX|CLANG|MODULE|SINGLE|HEADER_ONLY|CROSS|ARM|32|NO_EXCEPTIONS|NO_RTTI|MINIMAL|AMALGAM", re.I)
+_AT_ONCE: Final = re.compile(r"POST_?BUILD|RUN_(?:UNIT_?)?TESTS?|TESTS?_(?:ON|AT|DURING)_BUILD", re.I)
+"""Tests that are run by the build itself, which fails with them."""
 _FLAG: Final = re.compile(r"-D\s?([A-Za-z_]\w{0,80})(?::BOOL|:STRING)?=(ON|OFF|TRUE|FALSE|YES|NO|1|0)\b", re.I)
 _TIMEOUT_S: Final = 300
 
@@ -47,7 +50,9 @@ def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {"BUILD_TESTING": "ON"}
     for name in sorted({*facts.options, *(word for word in facts.conditions if word.isupper() or word in facts.options)}):
         option = facts.options.get(name)
-        if _SYSTEM.search(name) and option is not None:
+        if _AT_ONCE.search(name):
+            found[name] = "OFF"
+        elif _SYSTEM.search(name) and option is not None:
             found[name] = "ON"
         elif _TEST.search(name) and not _NO_TEST.search(name):
             if option is None and not re.search(r"BUILD|ENABLE|WITH|TESTS$|TESTING$", name):
@@ -61,15 +66,19 @@ def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
 
 
 def ci_switches(facts: CMakeFacts, commands: Sequence[str]) -> dict[str, str]:
-    """Switches of the project that CI sets while it configures; the first wins."""
-    found: dict[str, str] = {}
+    """Switches of the project that CI sets in one of its calls of CMake: the first that speaks of tests, or the first."""
+    calls: list[dict[str, str]] = []
     for command in commands:
         if "cmake" not in command:
             continue
-        for name, value in _FLAG.findall(command):
-            if name in facts.options and not _IDLE.search(name) and not _NO_TEST.search(name):
-                found.setdefault(name, "ON" if value.upper() in ("ON", "TRUE", "YES", "1") else "OFF")
-    return found
+        call = {
+            name: "ON" if value.upper() in ("ON", "TRUE", "YES", "1") else "OFF"
+            for name, value in _FLAG.findall(command)
+            if name in facts.options and not _IDLE.search(name) and not _NO_TEST.search(name) and not _OF_A_JOB.search(name)
+        }
+        if call:
+            calls.append(call)
+    return next((call for call in calls if any(_TEST.search(name) for name in call)), calls[0] if calls else {})
 
 
 def cmake_packages(facts: CMakeFacts) -> list[str]:
@@ -79,8 +88,9 @@ def cmake_packages(facts: CMakeFacts) -> list[str]:
 
 def _fetched_packages(facts: CMakeFacts, submodules: Sequence[str]) -> list[str]:
     names = [*(entry.name for entry in facts.fetched if entry.how != "external"), *(posixpath.basename(path) for path in submodules)]
-    found = [package for name in names if (package := source_package(name)) is not None]
-    return list(dict.fromkeys([*found, *([CATCH3] if _needs_catch3(facts) else [])]))
+    own = {source_package(name) for name in facts.names}
+    found = [package for name in names if (package := source_package(name)) is not None and package not in own]
+    return list(dict.fromkeys([*found, *([CATCH3] if _needs_catch3(facts) and CATCH3 not in own else [])]))
 
 
 def _needs_catch3(facts: CMakeFacts) -> bool:

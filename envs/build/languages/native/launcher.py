@@ -2,7 +2,7 @@
 
 `cases PROGRAM` knows the test frameworks by what stands in the program itself, and asks for a report by the variable or option of
 each. A program that has arguments of its own, or whose framework is not known, runs as it is. Reports that are not whole, or that
-contradict the program's exit status, are removed: then the status alone counts.
+contradict the program's exit status, are removed: then the status alone counts. `recipe` is the shell that make runs its lines with.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ while ! mkdir "$out/taken/$own" 2>/dev/null; do
   [ $number -lt 999 ] || exec "$@"
 done
 has() { grep -aqF -e "$1" -- "$real"; }
-whole() { [ -s "$1" ] && tail -c 300 -- "$1" | grep -q '</test\|</Test'; }
-failing() { grep -q '<failure\|<error\|result="fail\|result="err\|result="abort\|result="FAIL' "$1"; }
+whole() { [ -s "$1" ] && tail -c 300 -- "$1" | grep -q '</test\|</Test\|</doctest'; }
+failing() { grep -q '<failure\|<error\|result="fail\|result="err\|result="abort\|result="FAIL\|success="false"' "$1"; }
 format=junit plain=
 mkdir -p "$out/junit" "$out/check-xml" "$out/boost-xml"
 if has gtest_output || has N7testing8UnitTest; then
@@ -58,9 +58,11 @@ elif [ -n "${PODGYM_PLAIN:-}" ]; then
 elif has N5Catch; then
   plain=1
   "$@" -r junit -o "$out/junit/$own.xml"
-elif has N7doctest && has JUnitReporter; then
-  plain=1
-  "$@" -r=junit -o="$out/junit/$own.xml"
+elif has N7doctest; then
+  # Its JUnit counts assertions as tests.
+  format=gtest-xml plain=1
+  mkdir -p "$out/gtest-xml"
+  "$@" -r=xml -o="$out/gtest-xml/$own.xml"
 elif has boost9unit_test; then
   format=boost-xml plain=1
   "$@" --report_format=XML --report_level=detailed --report_sink="$out/boost-xml/$own.xml"
@@ -85,6 +87,26 @@ fi
 exit $status
 """
 
+_RECIPE: Final = r"""#!/bin/sh
+# As make's SHELL: runs a line of a recipe, and notes in $PODGYM_REPORT how a line ended that runs a test program of the project.
+shell=${PODGYM_SHELL:-/bin/sh}
+for line in "$@"; do :; done
+program=${line%%[[:space:]]*}
+case $program in
+  /*) case $program in "${PODGYM_ROOT:-/none}"/*) ;; *) program= ;; esac ;;
+  */*) ;;
+  *) program= ;;
+esac
+case $line in *'
+'*) program= ;; esac
+case ${program##*/} in *[tT][eE][sS][tT]*|*[cC][hH][eE][cC][kK]*) ;; *) program= ;; esac
+if [ -z "$program" ] || [ -z "${PODGYM_REPORT:-}" ] || [ ! -f "$program" ] || [ ! -x "$program" ]; then exec "$shell" "$@"; fi
+if [ "$line" = "$program" ]; then "${0%/*}/cases" "$program"; else "$shell" "$@"; fi
+status=$?
+printf '%s\t%s\n' "$(printf '%s' "$line" | tr -s '[:space:]' ' ' | cut -c 1-200)" "$status" >>"$PODGYM_REPORT/exit-code/make.txt"
+exit $status
+"""
+
 _COMPILER: Final = r"""#!/bin/sh
 # COMPILER ARGUMENTS: without warnings; what cannot be compiled is noted in $PODGYM_BROKEN.
 "$@" -w
@@ -101,7 +123,9 @@ cat >{BIN}/cases <<'PODGYM_END'
 {_CASES}PODGYM_END
 cat >{BIN}/compiler <<'PODGYM_END'
 {_COMPILER}PODGYM_END
-chmod 755 {BIN}/cases {BIN}/compiler
+cat >{BIN}/recipe <<'PODGYM_END'
+{_RECIPE}PODGYM_END
+chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe
 for name in cc gcc c++ g++ c99; do
   real=$(command -v "$name" || true)
   [ -n "$real" ] || continue

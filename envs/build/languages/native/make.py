@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
-from podgym.envs.build.languages.native.launcher import BROKEN, COMPILERS, install_launchers
+from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS, install_launchers
 from podgym.envs.build.languages.native.shell import STAMP, ending, exports, install_prelude, programs, stale_headers, test_prelude
 from podgym.envs.build.tree import Tree
 
@@ -67,6 +67,12 @@ def test_command(tree: Tree, root: str, ci: Sequence[str]) -> str:
     return ""
 
 
+def _shell(text: str) -> str:
+    """What the Makefile has its recipes run with."""
+    found = re.search(r"^\s*(?:export\s+|override\s+)*SHELL\s*[:?]?=\s*(?:/usr/bin/env\s+)?([\w/.-]{1,60})", text, re.MULTILINE)
+    return found[1] if found is not None and found[1].rpartition("/")[2] in ("bash", "dash", "ksh", "zsh") else "/bin/sh"
+
+
 def make_install(text: str, root: str, variables: dict[str, str], *, configure: bool) -> str:
     """The step that builds as far as it can be built without the tests."""
     every = "all" if re.search(r"^all\s*:", text, re.MULTILINE) else ""
@@ -79,10 +85,10 @@ else say "make: not everything could be built"; fi
 """
 
 
-def make_test(target: str, command: str, root: str, variables: dict[str, str]) -> str:
+def make_test(text: str, target: str, command: str, root: str, variables: dict[str, str]) -> str:
     """The script that builds what changed and tests: by a target, else by a command, else by running every test program."""
     if target:
-        run = f"make -k {shlex.quote(target)} </dev/null >&2\ncode=$?\n"
+        run = f"make -k {shlex.quote(target)} SHELL={BIN}/recipe </dev/null >&2\ncode=$?\n"
         label = f"make {target}"
     elif command:
         run = f"make -j 2 </dev/null >&2\n( {command} ) </dev/null >&2\ncode=$?\n"
@@ -90,10 +96,11 @@ def make_test(target: str, command: str, root: str, variables: dict[str, str]) -
     else:
         run = "make -j 2 </dev/null >&2 || make -k </dev/null >&2\n" + programs(".")
         label = ""
-    written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >"$out/exit-code/make.txt"\n' if label else ""
+    written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >>"$out/exit-code/make.txt"\n' if label else ""
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 {BROKEN}=$out/taken/broken; export {BROKEN}
-{stale_headers()}mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
+{stale_headers()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
+mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
 export GTEST_OUTPUT="xml:$out/junit/" CRITERION_OUTPUTS="xml:$out/junit/criterion.xml"
 export CK_XML_LOG_FILE_NAME="$out/check-xml/check.xml" CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/make/%g.xml"
 {run}{written}{ending()}"""

@@ -149,7 +149,7 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
         ["make", "pkg-config", *needs.make_needs(choice.make), *found],
         "",
         make.make_install(choice.make, root, variables, configure=configure),
-        make.make_test(target, choice.command, root, environment),
+        make.make_test(choice.make, target, choice.command, root, environment),
     )
 
 

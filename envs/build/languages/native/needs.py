@@ -35,7 +35,8 @@ _HEAVY: Final = re.compile(
 _UNWANTED: Final = re.compile(
     r"gcc.*|g\+\+.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen|texlive.*|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
     r"|.*(mingw|cross|i386|armhf|arm64|aarch64|riscv|powerpc|s390x).*|wine.*|qemu.*|snapd|apt-.*|software-properties.*|ca-certificates|gnupg.*|git.*"
-    r"|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
+    r"|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
+    r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
 )
 _MAX_PACKAGES: Final = 80
 _MAX_SOURCES: Final = 600

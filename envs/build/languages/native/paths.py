@@ -30,7 +30,13 @@ _STEM: Final = re.compile(
 )
 _CAMEL: Final = re.compile(r"(?:Unit)?Tests?[A-Z]\w*|\w*[a-z0-9](?:Unit)?Tests?|tst_\w+|ut_\w+")
 """Names that only their capitals tell from `latest`, and those of Qt's tests."""
-_NOT_TESTS: Final = frozenset({"test_driver", "contest"})
+_HELPER: Final = re.compile(
+    r"util|help|common|config|fixture|mock|stub|fake|main|support|base|macro|framework|catch|doctest|gtest|gmock|unity|munit|acutest|greatest|minunit"
+    r"|cutest|utest|types|defs|include|pch"
+)
+_ENDING: Final = re.compile(r"[a-z0-9]+(?:unit)?tests?")
+_NOT_TESTS: Final = re.compile(r"test_driver|.*(?:la|fas|shor|ligh|tigh|brigh|smar|nea|grea|quie|sof|lef|righ|con|pro|at|de)tests?")
+"""Superlatives and other words that end like tests."""
 _OTHER: Final = frozenset({"bats", "t", "test"})
 _BUILD: Final = re.compile(
     r"cmakelists\.txt|.*\.cmake(\.in)?|meson\.build|meson_options\.txt|meson\.options|(gnu)?makefile.*|.*\.(am|mk|mak|bazel|bzl|wrap|vcxproj|pro|pri)"
@@ -47,6 +53,14 @@ def vendored(path: str) -> bool:
 
 def _copied(path: str) -> bool:
     return any(part.lower() in _VENDORED for part in path.split("/")[:-1])
+
+
+def _named(stem: str) -> bool:
+    """Whether a name alone says that a file is a test."""
+    low = stem.lower()
+    if _NOT_TESTS.fullmatch(low):
+        return False
+    return any(pattern.fullmatch(text) is not None for pattern, text in ((_STEM, low), (_ENDING, low), (_CAMEL, stem)))
 
 
 def _extension(path: str) -> str:
@@ -70,21 +84,18 @@ class NativePaths:
             return True
         if extension not in SOURCES and extension.lower() not in _HEADERS | {"sh", "py", "pl"}:
             return False
-        plain = stem.lower() not in _NOT_TESTS and _STEM.fullmatch(stem.lower()) is not None
-        return plain or _CAMEL.fullmatch(stem) is not None
+        return _named(stem)
 
     def is_runnable(self, path: str) -> bool:
-        """True for what may decide an outcome: sources, scripts, and data, which tests in C often are; not for headers without a
-        test's name and for build files."""
+        """True for what may decide an outcome: sources, scripts, and data, which tests in C often are; not for build files, and for
+        headers whose name is that of a helper."""
         if not self.is_test(path):
             return False
         name = posixpath.basename(path)
         if _BUILD.fullmatch(name.lower()):
             return False
         stem, extension = posixpath.splitext(name)
-        if extension.removeprefix(".").lower() in _HEADERS:
-            return _STEM.fullmatch(stem.lower()) is not None or _CAMEL.fullmatch(stem) is not None
-        return True
+        return extension.removeprefix(".").lower() not in _HEADERS or _HELPER.search(stem.lower()) is None
 
 
 def owns(path: str, identity: str) -> bool:

@@ -67,7 +67,7 @@ def programs(places: str, *, names: str = "*test*") -> str:
     ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' ! -path '*/.libs/*' ! -path '*/.git/*' | sort >"$out/taken/programs"
   while read -r program; do
     [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
-    (cd "$(dirname "$program")" && exec timeout 300 {BIN}/cases "$program") </dev/null >&2
+    (cd "$(dirname "$program")" && exec timeout 300 {BIN}/cases "./$(basename "$program")") </dev/null >&2
     status=$?
     printf '%s\\t%s\\n' "$(basename "$program")" "$status" >>"$out/exit-code/programs.txt"
     [ $status -eq 0 ] || [ $status -eq 77 ] || code=1
@@ -79,7 +79,8 @@ def ending() -> str:
     """How every test script ends: reports of single programs that contradict the whole are dropped; what did not compile has no
     report at all. Takes `code`."""
     return f"""\
-failing() {{ grep -rlE '<failure|<error|result="(fail|err|abort|FAIL)|status="(fail|FAIL)|result: (FAIL|ERROR|XPASS)' "$out" 2>/dev/null; }}
+words='<failure|<error|success="false"|result="(fail|err|abort|FAIL)|status="(fail|FAIL)|result: (FAIL|ERROR|XPASS)'
+failing() {{ grep -rlE "$words" "$out" 2>/dev/null; }}
 red() {{ failing | grep -q . || {{ [ ! -d "$out/exit-code" ] || cat "$out"/exit-code/*; }} 2>/dev/null |
   awk -F'\\t' '$2 != 0 && $2 != 77 {{ found = 1 }} END {{ exit !found }}'; }}
 if [ "$code" -eq 0 ]; then

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from podgym.envs.build.languages.node.checks import is_check
+from podgym.envs.build.languages.node.command import Command, delegated
 from podgym.envs.build.languages.node.layout import Workspace
 from podgym.envs.build.languages.node.manager import Manager
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
 from podgym.envs.build.languages.node.runners import BROWSERS, recognise
-from podgym.envs.build.languages.node.scripts import Command, Scripts, delegated
+from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.tree import Tree
 
 __all__ = ["BUILT", "Build", "build_script", "builds_before", "sibling_builds", "uses_build"]
@@ -30,9 +31,9 @@ _ENDINGS: Final = ("", ".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".j
 _IMPORT: Final = re.compile(
     r"(?:\brequire(?:\.resolve)?\(\s*|\bfrom\s*|\bimport\s*\(?\s*|jest\.mock\(\s*|proxyquire\w*\(\s*)['\"]([^'\"\n]{1,300})['\"]"
 )
-BUILT: Final = frozenset(
-    {"dist", "lib", "build", "out", "es", "esm", "cjs", "umd", "output", "built", "_build", "bin", "dist-node", "compiled"}
-)
+BUILT: Final = frozenset({
+    "dist", "lib", "build", "out", "es", "esm", "cjs", "umd", "output", "built", "_build", "bin", "dist-node", "compiled",
+})  # fmt: skip
 _SETTINGS: Final = re.compile(
     r"(vitest|vite|jest|babel)([.-][\w-]+)*\.(config|workspace|preset)\.|\.?babelrc|babel\.config\.|\.swcrc|jest\.json$"
 )
@@ -76,6 +77,8 @@ def _resolves(path: str, directory: str, tree: Tree) -> bool:
 def sibling_builds(workspace: Workspace, package: Manifest, tree: Tree, manager: Manager, manifests: Mapping[str, Manifest]) -> list[Build]:
     """Builds of the members that a package uses, in order. Where one of them has no script, that of the root."""
     found: list[Build] = []
+    if "preconstruct dev" in " ".join(workspace.root.scripts.values()):
+        return []  # which leads from each entry to its source
     missing = [one for one in workspace.siblings(package) if one.directory != workspace.directory and _missing_entry(one, tree)]
     for one in missing[:_MAX_SIBLINGS]:
         name = build_script(one, tree, manifests)

@@ -5,117 +5,25 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from podgym.envs.build.languages.node.command import Command
 from podgym.envs.build.languages.node.manifest import join, normal
-from podgym.envs.build.languages.node.scripts import Command
 from podgym.envs.build.tree import Tree
 
 __all__ = ["is_check"]
 
-_CHECKS: Final = frozenset(
-    [
-        "eslint",
-        "standard",
-        "xo",
-        "prettier",
-        "tslint",
-        "jshint",
-        "jscs",
-        "jslint",
-        "biome",
-        "oxlint",
-        "rome",
-        "dprint",
-        "flow",
-        "semistandard",
-        "stylelint",
-        "publint",
-        "attw",
-        "size-limit",
-        "bundlesize",
-        "bundlewatch",
-        "commitlint",
-        "depcheck",
-        "knip",
-        "madge",
-        "cspell",
-        "markdownlint",
-        "markdownlint-cli2",
-        "remark",
-        "ls-lint",
-        "lockfile-lint",
-        "license-checker",
-        "npmlint",
-        "pkglint",
-        "standardx",
-        "coveralls",
-        "codecov",
-        "echo",
-        "printf",
-        "snyk",
-        "nsp",
-        "audit-ci",
-        "syncpack",
-        "manypkg",
-        "sherif",
-        "api-extractor",
-        "typedoc",
-        "documentation",
-        "tsd-check",
-        "dtslint",
-        "dtslint-runner",
-        "eslint-ts",
-        "healthier",
-        "neostandard",
-        "ts-standard",
-        "prettierx",
-        "alex",
-        "sort-package-json",
-        "type-coverage",
-        "typesync",
-        "agadoo",
-        "es-check",
-        "are-the-types-wrong",
-        "eclint",
-        "editorconfig-checker",
-        "evergreen",
-        "aud",
-        "npx-aud",
-        "safe-publish-latest",
-        "not-in-publish",
-        "in-publish",
-        "only-allow",
-        "husky",
-        "is-ci",
-        "git",
-        "open",
-        "open-cli",
-        "coverage",
-        "true",
-        "exit",
-        "vue-tsc",
-        "dependency-cruiser",
-        "depcruise",
-        "dpdm",
-        "installed-check",
-        "ncu",
-        "npm-check",
-        "zizmor",
-        "hereby-check",
-        "ec",
-        "eslint_d",
-        "test-exclude",
-        "tsd",
-        "evalmd",
-        "ls",
-        "cat",
-        "which",
-        "node-version",
-        "check-node-version",
-        "check-dts",
-        "typings-tester",
-        "expect-type",
-    ]
-)
+_CHECKS: Final = frozenset({
+    "eslint", "standard", "xo", "prettier", "tslint", "jshint", "jscs", "jslint", "biome", "oxlint", "rome", "dprint", "flow",
+    "semistandard", "stylelint", "publint", "attw", "size-limit", "bundlesize", "bundlewatch", "commitlint", "depcheck", "knip",
+    "madge", "cspell", "markdownlint", "markdownlint-cli2", "remark", "ls-lint", "lockfile-lint", "license-checker", "npmlint",
+    "pkglint", "standardx", "coveralls", "codecov", "echo", "printf", "snyk", "nsp", "audit-ci", "syncpack", "manypkg", "sherif",
+    "api-extractor", "typedoc", "documentation", "eslint-ts", "healthier", "neostandard", "ts-standard", "prettierx", "alex",
+    "sort-package-json", "type-coverage", "typesync", "agadoo", "es-check", "are-the-types-wrong", "eclint", "editorconfig-checker",
+    "evergreen", "aud", "npx-aud", "safe-publish-latest", "not-in-publish", "in-publish", "only-allow", "husky", "is-ci", "git",
+    "open", "open-cli", "coverage", "true", "exit", "vue-tsc", "dependency-cruiser", "depcruise", "dpdm", "installed-check", "ncu",
+    "npm-check", "zizmor", "hereby-check", "ec", "eslint_d", "test-exclude", "evalmd", "ls", "cat", "which", "node-version",
+    "check-node-version", "check-dts", "expect-type", "date", "[", "test", "sleep", "npmPkgJsonLint", "npm-package-json-lint",
+    "bundle-phobia", "release-it", "np",
+})  # fmt: skip
 _CHECK_SCRIPTS: Final = re.compile(
     r"(.*[:_-])?(lint|format|fmt|prettier|eslint|type-?check|check-?types?|tslint|standard|xo|audit|depcheck|size|bundlesize|spell(check)?|"
     r"attw|publint|coverage-report|check-coverage|docs?|licen[cs]es?|flow|style|codestyle|tsc:check)([:_-].*)?"
@@ -129,6 +37,8 @@ def is_check(command: Command, tree: Tree) -> bool:
     texts = [one.text for one in command.words]
     if command.program == "tsc":
         return "--noEmit" in texts or "-v" in texts or "--version" in texts or _emits_nothing(command, texts, tree)
+    if command.program == "node" and len(texts) == 3 and texts[1] in ("-e", "-p", "--eval", "--print"):
+        return re.fullmatch(r"\s*require\([^()]*\.json['\"]\);?\s*", texts[2]) is not None
     return command.program in ("rimraf", "del", "rm", "shx", "mkdir", "mkdirp", "del-cli") and any(
         "coverage" in text or ".nyc" in text for text in texts
     )

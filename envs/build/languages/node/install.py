@@ -60,6 +60,8 @@ class Installation:
     manager: Manager
     packages: tuple[str, ...] = ()
     """Directories of its members."""
+    separate: bool = False
+    """The members are packages of their own, which lerna would install one by one and link."""
     added: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Packages that the manifests do not name, by the directory that they are added in."""
 
@@ -83,8 +85,8 @@ def _prelude(exports: Mapping[str, str], env: Mapping[str, str]) -> str:
 
 def _install_call(one: Installation, committed: datetime) -> str:
     cut = committed + timedelta(days=1)
-    manager = "berry" if one.manager.berry else one.manager.name
-    lock = one.manager.lock.rpartition("/")[2] or "-"
+    manager = "berry" if one.manager.berry else "siblings" if one.separate else one.manager.name
+    lock = (one.manager.lock.rpartition("/")[2] if not one.separate else "") or "-"
     words = [
         "sh",
         f"{HOME}/install.sh",

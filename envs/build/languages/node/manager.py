@@ -102,7 +102,7 @@ def choose_manager(
         case "bun":
             version = version or "1"
         case _:
-            version = ""
+            version = _npm(tree.read(lock) if lock else None, workspace, node)
     return Manager(name, version, lock, why)
 
 
@@ -154,6 +154,12 @@ def _pnpm(lock: str | None, workspace: Workspace, versions: Sequence[str], commi
     pool = ("10", "9", "11") if later else ("9", "10", "8")
     fits = (one for one in pool if not wanted or accepts(wanted, (int(one), 999, 0)) or accepts(wanted, (int(one), 0, 0)))
     return next(fits, "10" if later else "9")
+
+
+def _npm(lock: str | None, workspace: Workspace, node: int) -> str:
+    """A newer one than the image has, for workspaces and lock files that it does not know; empty where it does."""
+    newer = bool(workspace.members) or re.search(r'"lockfileVersion":\s*[23]', (lock or "")[:2000]) is not None
+    return "8" if newer and 12 <= node < 16 else ""
 
 
 def _reads(version: str, major: str) -> bool:

@@ -32,6 +32,7 @@ _SETUP: Final = re.compile(
 _SETTINGS: Final = re.compile(r"(?i)(?:jest|vitest)\.setup|setup-?tests?\.|.*\.config\.")
 _DATA_FOLDER: Final = re.compile(r"(?:^|/)(?:__snapshots__|__mocks__|__fixtures__|__testfixtures__|fixtures?|node_modules)(?:/|$)")
 _NO_DATA: Final = frozenset({"package.json", "package-lock.json", "README", "LICENSE", "Makefile", "Dockerfile"})
+_CASES: Final = re.compile(r"(?:^|[^\w.])(?:describe|it|test|suite|specify|context)(?:\.\w+){0,3}\(\s*['\"`]", re.MULTILINE)
 _CALLS: Final = re.compile(
     r"(?:^|[^\w.])(?:describe|it|test|suite|specify|context|QUnit\.module|QUnit\.test|tape|tap\.test|t\.test|experiment|lab\.test|Deno\.test)"
     r"(?:\.\w+){0,3}\s*[(`<]|(?:require\(\s*|from\s+)['\"](?:node:)?(?:assert|test|tape|tap|ava|uvu)(?:/strict)?['\"]",
@@ -64,6 +65,8 @@ class NodeTestPaths:
         text = self._tree.read(path)
         if text is None:
             return not _HELPER.search(folder) and not _SETUP.search(name)
+        if len(_CASES.findall(text[:500_000])) > 1:
+            return True
         return _CALLS.search(text) is not None and not (_SETUP.search(name) and _HELPER.search(folder))
 
 

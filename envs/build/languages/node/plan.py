@@ -33,9 +33,10 @@ __all__ = ["plan_node"]
 
 LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=8 << 30)
 _PATH: Final = f"{HOME}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MAX_PACKAGES: Final = 3
+_MAX_PACKAGES: Final = 5
 _HOOKS: Final = re.compile(
-    r"\b(husky|lefthook|simple-git-hooks|is-ci|playwright install|puppeteer|electron-builder|git config|only-allow|pre-commit)\b"
+    r"\b(husky|lefthook|simple-git-hooks|is-ci|lerna bootstrap|playwright install|puppeteer|electron-builder|git config|only-allow|"
+    r"pre-commit)\b"
 )
 
 
@@ -120,7 +121,7 @@ class _Planner:
 
     def _suites(self) -> list[Suite]:
         """Of the packages of the changed tests, those of most tests first."""
-        changed = test_files(self._request) or self._request.changed_source
+        changed = self._request.changed_tests or self._request.changed_source
         groups: dict[str, list[str]] = {}
         for path in changed:
             package = self._layout.package_of(path) or self._fixed.package_of(path)
@@ -212,7 +213,8 @@ class _Planner:
             workspace.directory,
             manager,
             tuple(workspace.members),
-            tuple((directory, tuple(dict.fromkeys(names))) for directory, names in added.items()),
+            separate=workspace.kind == "lerna",
+            added=tuple((directory, tuple(dict.fromkeys(names))) for directory, names in added.items()),
         )
 
     def _lifecycle(self, workspaces: Mapping[str, Workspace], packages: Sequence[Manifest], managers: Mapping[str, Manager]) -> list[Build]:

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from podgym.envs.build.languages.node.command import Command
 from podgym.envs.build.languages.node.flags import NODE, OPTIONS, Options, split_words
 from podgym.envs.build.languages.node.manifest import normal
-from podgym.envs.build.languages.node.scripts import Command
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.tree import Tree
 
@@ -31,37 +31,24 @@ _SUBCOMMANDS: Final[dict[str, tuple[tuple[str, Framework], ...]]] = {
     "tsdx": (("test", "jest"),), "dts": (("test", "jest"),), "kcd-scripts": (("test", "jest"),), "razzle": (("test", "jest"),),
     "vue-cli-service": (("test:unit", "jest"),), "wp-scripts": (("test-unit-js", "jest"), ("test-unit-jest", "jest")),
     "hops": (("test", "jest"),), "father": (("test", "jest"),), "father-test": (("", "jest"),), "bun": (("test", "bun"),),
-    "deno": (("test", "deno"),), "vp": (("test", "vitest"),), "vite": (("test", "vitest"),), "rc-test": (("", "jest"),),
+    "deno": (("test", "deno"),),
+    "egg-bin": (("test", "mocha"), ("cov", "mocha")), "vp": (("test", "vitest"),),
+    "vite": (("test", "vitest"),), "rc-test": (("", "jest"),),
     "backpack": (("test", "jest"),), "modern": (("test", "jest"),), "preconstruct": (), "aegir": (("test", "mocha"),),
 }  # fmt: skip
-_LISTED: Final[dict[Framework, frozenset[str]]] = {"vitest": frozenset({"run", "watch", "dev"}), "karma": frozenset({"start", "run"})}
-_NODES: Final = frozenset(
-    {"node", "tsx", "ts-node", "ts-node-esm", "babel-node", "esno", "jiti", "swc-node", "tsimp", "esr", "nodejs", "tsm"}
-)
-BROWSERS: Final = frozenset(
-    [
-        "wtr",
-        "web-test-runner",
-        "playwright",
-        "cypress",
-        "testcafe",
-        "wdio",
-        "nightwatch",
-        "electron-mocha",
-        "protractor",
-        "ng",
-        "detox",
-        "start-server-and-test",
-        "playwright-test",
-        "test-storybook",
-        "polymer",
-        "wct",
-        "airtap",
-        "zuul",
-        "testem",
-        "saucelabs",
-    ]
-)
+_COARSE: Final = frozenset({
+    "nodeunit", "vows", "expresso", "alsatian", "pta", "best", "baretest", "xv", "teenytest", "intern", "zora", "poku", "ospec", "buster",
+    "tsd", "tstyche", "dtslint", "tsd-check",
+})  # fmt: skip
+"""Runners whose reports are not read; their exit status is."""
+_LISTED: Final[dict[Framework, tuple[str, ...]]] = {"vitest": ("run", "watch", "dev"), "karma": ("start", "run")}
+_NODES: Final = frozenset({
+    "node", "tsx", "ts-node", "ts-node-esm", "babel-node", "esno", "jiti", "swc-node", "tsimp", "esr", "nodejs", "tsm",
+})  # fmt: skip
+BROWSERS: Final = frozenset({
+    "wtr", "web-test-runner", "playwright", "cypress", "testcafe", "wdio", "nightwatch", "electron-mocha", "protractor", "ng",
+    "detox", "start-server-and-test", "playwright-test", "test-storybook", "polymer", "wct", "airtap", "zuul", "testem", "saucelabs",
+})  # fmt: skip
 """Need a browser, a display or a phone."""
 _ENTRY: Final = re.compile(r"(?:^|/)node_modules/(?:\.bin/([\w.-]+)|((?:@[\w.-]+/)?[\w.-]+)/.*)$")
 _IMPORTS: Final[tuple[tuple[str, Framework], ...]] = (
@@ -95,6 +82,8 @@ def recognise(command: Command, tree: Tree) -> Run | None:
     texts = [one.text for one in words]
     if command.program in _NODES:
         return _of_node(command, tree)
+    if command.program in _COARSE:
+        return Run("exit", command, words)
     for subcommand, framework in _SUBCOMMANDS.get(command.program, ()):
         if not subcommand or subcommand in texts[1:4]:
             at = texts.index(subcommand) if subcommand else 0
@@ -107,7 +96,7 @@ def recognise(command: Command, tree: Tree) -> Run | None:
 
 
 def _run(framework: Framework, command: Command, head: tuple[Word, ...], rest: tuple[Word, ...]) -> Run:
-    split = split_words(rest, OPTIONS.get(framework, Options()), subcommands=_LISTED.get(framework, frozenset()))
+    split = split_words(rest, OPTIONS.get(framework, Options()), subcommands=_LISTED.get(framework, ()))
     return Run(framework, command, head, split.flags, split.files, split.choosing)
 
 
@@ -151,6 +140,9 @@ def _of_file(command: Command, tree: Tree, head: tuple[Word, ...], rest: tuple[W
     own = _NAMED.get(re.sub(r"\.[cm]?js$", "", file.rpartition("/")[2])) if "bin/" in file else None
     if own is not None:  # a runner that tests itself
         return _run(own, command, head, rest)
+    for at, one in enumerate(rest):
+        if one.text in _NAMED:  # a file that starts a runner
+            return _run(_NAMED[one.text], command, (*head, *rest[: at + 1]), rest[at + 1 :])
     kind = sniff(tree, file)
     if kind == "node:test":
         split = split_words(command.words[1:], OPTIONS["node:test"])

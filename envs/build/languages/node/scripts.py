@@ -12,21 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from podgym.envs.build.languages.node.command import MANAGERS, Command, delegated
 from podgym.envs.build.languages.node.layout import read_yaml
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal, table
 from podgym.envs.build.languages.node.shell import Word, read_line, word
 from podgym.envs.build.tree import Tree
 
-__all__ = ["Command", "Scripts", "delegated"]
+__all__ = ["Scripts"]
 
 _MAX_DEPTH: Final = 12
 _MAX_COMMANDS: Final = 300
-_RUNNERS: Final = frozenset({"npm", "yarn", "pnpm", "bun", "cnpm", "yarnpkg", "npm-run"})
-_COVERAGE: Final = frozenset({"nyc", "c8", "istanbul", "isparta", "babel-istanbul", "monocart"})
+_COVERAGE: Final = frozenset({
+    "nyc", "c8", "istanbul", "isparta", "babel-istanbul", "monocart",
+})  # fmt: skip
 _VALUE_FLAGS: Final = frozenset({
     "-r", "--reporter", "-i", "--require", "-n", "--include", "-x", "--exclude", "-e", "--extension", "--report-dir", "--reports-dir",
-    "--temp-dir", "--temp-directory", "--nycrc-path", "--config", "-c", "--lines", "--branches", "--functions", "--statements", "--cwd",
-    "-o", "--src", "--merge-async", "--print", "--dir", "--report", "-p", "--root", "--default-excludes", "--reporter-options",
+    "--temp-dir", "--temp-directory", "--nycrc-path", "--config", "-c", "--lines", "--branches", "--functions", "--statements",
+    "--cwd", "-o", "--src", "--merge-async", "--print", "--dir", "--report", "-p", "--root", "--default-excludes",
+    "--reporter-options",
 })  # fmt: skip
 _PREFIXES: Final[dict[str, str]] = {
     **dict.fromkeys(("time", "sudo", "exec", "command", "nice", "stdbuf", "npm-safe", "chronic"), ""),
@@ -36,43 +39,7 @@ _PREFIXES: Final[dict[str, str]] = {
 """Programs that run what follows them, with those of their options that take a value."""
 _SETTERS: Final = frozenset({"cross-env", "cross-env-shell", "env", "env-cmd", "dotenv", "dotenv-cli", "dotenvx"})
 _SERIES: Final = frozenset({"run-s", "run-p", "npm-run-all", "npm-run-all2", "npm-run-parallel", "run-z"})
-_EVERYWHERE: Final = frozenset({"turbo", "lerna", "nx", "wsrun", "ultra", "bolt", "moon", "lage", "ultra-runner", "rush"})
 _FLAG: Final = re.compile(r"--?[A-Za-z]")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command that a script comes to."""
-
-    directory: str
-    """Of the package whose script it is."""
-    words: tuple[Word, ...]
-    env: tuple[tuple[str, Word], ...] = ()
-    via: tuple[str, ...] = ()
-    """The names of the scripts that lead here, outermost first."""
-    requires: tuple[str, ...] = ()
-    """Modules that what measured it would have loaded into it."""
-
-    @property
-    def program(self) -> str:
-        """The last part of the first word, without the ending of a script."""
-        name = self.words[0].text.replace("\\", "/").rpartition("/")[2] if self.words else ""
-        return re.sub(r"\.(c|m)?js$|\.cmd$", "", name)
-
-    @property
-    def shell(self) -> str:
-        """As a shell line."""
-        sets = [f"{name}={value.raw}" for name, value in self.env]
-        return " ".join([*sets, *(one.raw for one in self.words)])
-
-
-def delegated(command: Command) -> bool:
-    """Whether a command runs a script in every package."""
-    texts = [one.text for one in command.words]
-    if command.program in _EVERYWHERE:
-        return True
-    recursive = {"-r", "--recursive", "-w", "-ws", "--workspaces", "--workspace", "workspaces", "workspace", "--filter", "-F", "foreach"}
-    return command.program in _RUNNERS and any(text.split("=")[0] in recursive for text in texts[1:])
 
 
 @dataclass(slots=True)
@@ -155,7 +122,7 @@ class Scripts:
             self._lines(package, command, [one.text for one in rest if not _FLAG.match(one.text)], found)
         elif program in ("sh", "bash"):
             self._shell(package, command, rest, found)
-        elif program in _RUNNERS and not delegated(command):
+        elif program in MANAGERS and not delegated(command):
             self._managed(package, command, rest, found, depth)
         elif command.words[0].text.endswith(".sh"):
             self._shell(package, command, command.words, found)

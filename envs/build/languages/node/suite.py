@@ -12,54 +12,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
+from podgym.envs.build.languages.node.command import Command
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
 from podgym.envs.build.languages.node.runners import BROWSERS, Framework, Run, bare, recognise, sniff
-from podgym.envs.build.languages.node.scripts import Command, Scripts
+from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.languages.node.shell import word
 from podgym.envs.build.tree import Tree
 from podgym.verifiers.paths import PathGlobs
 
 __all__ = ["Suite", "covers", "find_suite", "is_compiled"]
 
-_PREFERRED: Final = [
-    "test",
-    "test:unit",
-    "unit",
-    "test-unit",
-    "unit-test",
-    "test:node",
-    "test-node",
-    "test:ci",
-    "ci:test",
-    "tests",
-    "test:js",
-    "test:all",
-    "test:run",
-    "test:jest",
-    "test:vitest",
-    "test:mocha",
-    "jest",
-    "vitest",
-    "mocha",
-    "ava",
-    "tap",
-    "tape",
-    "test:src",
-    "test:lib",
-    "test-only",
-    "tests-only",
-    "test:once",
-    "testonly",
-    "test:coverage",
-    "coverage",
-    "cover",
-    "test:cov",
-    "test-cov",
-    "test:main",
-    "test:packages",
-    "ci",
-    "check",
-]
+_PREFERRED: Final = (
+    "test", "test:unit", "unit", "test-unit", "unit-test", "test:node", "test-node", "test:ci", "ci:test", "tests", "test:js",
+    "test:all", "test:run", "test:jest", "test:vitest", "test:mocha", "jest", "vitest", "mocha", "ava", "tap", "tape", "test:src",
+    "test:lib", "test-only", "tests-only", "test:once", "testonly", "test:coverage", "coverage", "cover", "test:cov", "test-cov",
+    "test:main", "test:packages", "ci", "check",
+)  # fmt: skip
 _ASIDE: Final = re.compile(
     r"watch|debug|update|bench|perf|browser|e2e|cypress|playwright|mutation|stryker|deploy|release|smoke|inspect|size|types?$|tdd"
 )
@@ -71,6 +39,15 @@ _INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
     ("gulp-jasmine", "jasmine", "jasmine"), ("gulp-jest", "jest", "jest"), ("grunt-jest", "jest", "jest"),
     ("vite-plus", "vitest", "vitest"),
 )  # fmt: skip
+_SCRIPT: Final = re.compile(r"\.[cm]?[jt]sx?$")
+_TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(^|/)(test-d|type-tests?|dtslint|types/test)/")
+_TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
+_CONFIGS: Final = {
+    "vitest": re.compile(r"vite(st)?\.([\w-]+\.)?(config|workspace)\.|vitest\."), "mocha": re.compile(r"\.mocharc"),
+    "jest": re.compile(r"jest\.([\w-]+\.)?config\.|jest\.json$"), "ava": re.compile(r"ava\.config\."), "tap": re.compile(r"\.taprc"),
+    "jasmine": re.compile(r"\.?jasmine\.(json|m?js)$"), "karma": re.compile(r"karma\.conf"),
+}  # fmt: skip
+"""Settings beside a package that say which runner is meant for it."""
 _MAX_RUNS: Final = 4
 
 
@@ -127,9 +104,10 @@ def _of_commands(package: Manifest, name: str, commands: Sequence[Command], chan
             found.append((index, run))
     browsers = tuple(one.program for one in commands if one.program in BROWSERS)
     concerned = [(index, run) for index, run in found if any(covers(run, path, tree) for path in changed)]
-    known = [(index, run) for index, run in concerned if run.framework != "exit"]
-    chosen = (known or concerned or found) if any(run.framework != "exit" for _, run in found) else found
-    chosen = chosen[: _MAX_RUNS if known else 20]
+    known = [[pair for pair in pairs if pair[1].framework != "exit"] for pairs in (concerned, found)]
+    types = bool(changed) and all(_TYPES.search(path) for path in changed)
+    chosen = next(filter(None, (concerned if types else [], *known, concerned)), found)
+    chosen = chosen[: _MAX_RUNS if known[1] else 20]
     before = {place: tuple(builds_before(commands, index, tree)) for place, (index, _) in enumerate(chosen)}
     return Suite(package, tuple(run for _, run in chosen), before, name, browsers)
 
@@ -137,6 +115,12 @@ def _of_commands(package: Manifest, name: str, commands: Sequence[Command], chan
 def covers(run: Run, path: str, tree: Tree) -> bool:
     """Whether a run may run a test file; where its words do not tell, True."""
     places = [*run.files]
+    if _TYPES.search(path) and run.framework != "vitest":
+        return run.command.program in _TYPE_RUNNERS
+    if run.command.program in _TYPE_RUNNERS:
+        return False
+    if not _SCRIPT.search(path):
+        return True  # data that any test may read
     if not places or run.framework in ("karma", "uvu", "lab") or is_compiled(run, tree):
         return True
     if run.framework in ("jest", "vitest"):
@@ -210,29 +194,32 @@ def _recipe(makefile: str, target: str, depth: int = 0) -> list[str]:
 def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, *, certain: bool) -> Run | None:
     """With `certain`, only what a changed test says itself."""
     imported = [kind for path in changed if (kind := sniff(tree, path)) is not None]
-    dependencies = {**root.dependencies(), **package.dependencies()}
+    own = package.dependencies()
+    dependencies = {**root.dependencies(), **own}
     for kind in dict.fromkeys(imported):
         if kind == "node:test":
             typescript = any(path.endswith(("ts", "tsx")) for path in changed)
             loader = next((name for name in ("tsx", "ts-node") if name in dependencies), "") if typescript else ""
-            head = (
-                f"node --import {loader} --test"
-                if loader == "tsx"
-                else f"node --require {loader}/register --test"
-                if loader
-                else "node --test"
-            )
-            return recognise(_command(package, head), tree)
+            options = {"tsx": "--import tsx ", "ts-node": "--require ts-node/register "}.get(loader, "")
+            return recognise(_command(package, f"node {options}--test"), tree)
         for name, framework, program in _INFERRED:
-            if framework == kind and name in dependencies:
+            if framework == kind and name in own:
                 return bare(framework, program, _command(package, program))
     if certain:
         return None
+    beside = [path for path in tree.below(package.directory) if "/" not in path]
     for name, framework, program in _INFERRED:
-        if name in package.dependencies() or (name in dependencies and not package.dependencies().get(name)):
+        settings = _CONFIGS.get(framework)
+        meant = settings is not None and any(settings.match(path) for path in beside)
+        if (name in own and not _for_browsers(name, own, meant=meant)) or (name in dependencies and meant):
             run = recognise(_command(package, program), tree)
             return run or bare(framework, program, _command(package, program))
     return None
+
+
+def _for_browsers(name: str, own: Mapping[str, str], *, meant: bool) -> bool:
+    """Whether a runner is there for Karma alone."""
+    return "karma" in own and name != "karma" and not meant and (f"karma-{name}" in own or f"karma-{name}js" in own)
 
 
 def _command(package: Manifest, line: str) -> Command:

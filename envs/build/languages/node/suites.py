@@ -63,8 +63,11 @@ class _Draft:
 
 
 def _jest(draft: _Draft) -> None:
-    draft.add("--ci --json --coverage=false --watchAll=false --forceExit --maxWorkers=2 --bail=0 --outputFile")
+    alone = any(one.text in ("--runInBand", "-i") for one in draft.flags)
+    draft.add("--ci --json --coverage=false --watchAll=false --forceExit --bail=0 --outputFile")
     draft.flags.append(_REPORT)
+    if not alone:
+        draft.add("--maxWorkers=2")
     if not draft.older("jest", 20):
         draft.add("--reporters=default")
     if draft.targeted:

@@ -39,6 +39,8 @@ __all__ = ["plan_rust"]
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
 _CONFIGURATION: Final = (".cargo/config.toml", ".cargo/config")
 _UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
+_CUTS: Final = (1, 30, 90, 180, 365, 730)
+"""Days after the commit as of which dependencies are resolved; a later one only where an earlier one is not possible."""
 _MAX_STUBS: Final = 400
 _MAX_EXTRA: Final = 60
 
@@ -58,7 +60,8 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
     )
     day = request.committed.astimezone(UTC)
     older = not toolchain.newer and toolchain.image.version != stable_on(day.date())
-    start = prelude(request.exports, cut=(day + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ"), older=older)
+    cuts = [(day + timedelta(days=days)).strftime("%Y-%m-%d") for days in _CUTS]
+    start = prelude(request.exports, cuts=cuts, older=older)
     notes = [*base.notes, *found.notes]
     config = _configuration(request.base, roots)
     flags = _flags(request, config, newer=toolchain.newer)
@@ -91,7 +94,7 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
     if any('source = "git+' in lock for lock in (locks,)):
         notes.append("some dependencies are git repositories, which must be in reach while the image is built")
 
-    def command(unit: Unit, selection: Sequence[str] | None = None) -> TestCommand:
+    def command(unit: Unit, selection: Sequence[str] = ()) -> TestCommand:
         return TestCommand(
             framework="program",
             script=run_script(unit, selection),

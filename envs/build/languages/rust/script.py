@@ -36,19 +36,25 @@ _PRELUDE: Final = """\
 set -eu
 {exports}export PATH={path} CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS={versions}
 unset RUSTUP_TOOLCHAIN RUSTFLAGS RUSTDOCFLAGS CARGO_BUILD_RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_NET_OFFLINE || true
-top={workdir} state={state} log={log} cut={cut}
+top={workdir} state={state} log={log}
 mkdir -p "$state" "$CARGO_HOME"
 again() {{ "$@" || {{ sleep 3; "$@"; }}; }}
 lock() {{
   [ ! -f Cargo.lock ] || return 0
-  if RUSTC_BOOTSTRAP=1 cargo -Zunstable-options generate-lockfile --publish-time "$cut" 2>"$state/lock.err"; then
-    echo "cargo, as of $cut: Cargo.lock" >> "$log"
-  else
-    tail -n 5 "$state/lock.err" >&2
-    export CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback
-    again cargo generate-lockfile && echo "cargo, latest that the compiler takes: Cargo.lock" >> "$log"
-  fi
+  today=$(date -u +%Y-%m-%d)
+  for cut in {cuts}; do
+    [ "$cut" \\< "$today" ] || break
+    if RUSTC_BOOTSTRAP=1 cargo -Zunstable-options generate-lockfile --publish-time "${{cut}}T00:00:00Z" 2>"$state/lock.err"; then
+      echo "cargo, as of $cut: Cargo.lock" >> "$log"
+      rm -f "$state/lock.err"
+      return 0
+    fi
+    # A crate of that day may have been withdrawn since, and what came in its place is of a later day.
+    grep -qE 'is (yanked|unavailable)' "$state/lock.err" || break
+  done
+  tail -n 5 "$state/lock.err" >&2 || true
   rm -f "$state/lock.err"
+  again cargo generate-lockfile && echo "cargo, latest: Cargo.lock" >> "$log"
 }}
 """
 _SETUP: Final = """\
@@ -73,24 +79,60 @@ done
 grep -qs '^\\[build\\]' "$CARGO_HOME/config.toml" || printf '%s' {config} >> "$CARGO_HOME/config.toml"
 rustc -vV >&2
 """
-_COMPILE: Final = """\
-compile() {{
-  cd "$top"/{root} && lock || return 1
-  had={had}
-  [ -z "$had" ] || cp Cargo.lock "$state/lock.{name}"
-  done=
-  for words in {candidates}; do
-    for locked in --locked ""; do
-      if eval "{cargo} --no-run $locked $words" && {examples}; then done=1; break 2; fi
-      [ -z "$had" ] || cp "$state/lock.{name}" Cargo.lock
-    done
-    echo "does not compile: cargo test $words" >> "$log"
+_SELECT: Final = """\
+bad=" $(cat {state}/bad.{name} 2>/dev/null || true) "
+selection={selection}
+if [ "$bad" != "  " ] || [ -z "$selection" ]; then
+  case $bad in *" lib "*) ;; *) selection="{others}";; esac
+  for one in {targets}; do
+    case $bad in *" ${{one%%=*}} "*) continue;; esac
+    [ ! -e {top}/"${{one#*=}}" ] || selection="$selection --test=${{one%%=*}}"
   done
-  [ -n "$done" ] || return 1
-  [ -n "$locked" ] || [ -z "$had" ] || echo "Cargo.lock does not fit Cargo.toml, and was brought up to date while compiling" >> "$log"
-  [ -z "$had" ] || {{ cmp -s "$state/lock.{name}" Cargo.lock || cp "$state/lock.{name}" Cargo.lock; rm -f "$state/lock.{name}"; }}
-  printf '%s' "$words" > "$state/arguments.{name}"
+fi
+"""
+_COMPILE: Final = """\
+cd "$top"/{root}
+lock
+[ -z "{tracked}" ] || cp Cargo.lock "$state/lock.{name}"
+rm -f "$state/bad.{name}"
+locked=--locked
+attempt() {{
+  ! "$1" >"$state/out" 2>&1 || return 0
+  if [ -n "$locked" ] && grep -qE 'needs to be updated|cannot update the lock file' "$state/out"; then
+    locked=
+    ! "$1" >"$state/out" 2>&1 || return 0
+  fi
+  tail -n 100 "$state/out" >&2
+  return 1
 }}
+every() {{ eval "{cargo} --no-run $locked $selection $words" && {examples}; }}
+all_that_compile() {{ eval "{build} --keep-going $locked $words"; }}
+{select}done=
+for words in {candidates}; do
+  if attempt every; then done=1; break; fi
+  echo "does not compile: cargo test $words" >> "$log"
+done
+[ -n "$done" ] || for words in {candidates}; do
+  attempt all_that_compile || true
+  ! grep '^error: could not compile' "$state/out" | grep -qvE '[(](test "|lib test|bin "[^"]*" test)' || continue
+  sed -nE -e 's/^error: could not compile .*[(]test "([^"]*)"[)].*/\\1/p' \\
+    -e 's/^error: could not compile .*[(](lib|bin "[^"]*") test[)].*/lib/p' "$state/out" |
+    sort -u | grep -vxF {changed} > "$state/bad" || true
+  tr '\n' ' ' < "$state/bad" | sed 's/ *$//' > "$state/bad.{name}"
+  {select}  if attempt every; then
+    done=1
+    echo "left out, because they do not compile: $(cat "$state/bad.{name}")" >> "$log"
+    break
+  fi
+done
+[ -n "$done" ] || exit 1
+[ -n "$locked" ] || echo "Cargo.lock does not fit Cargo.toml, and is brought up to date for each run" >> "$log"
+if [ -n "{tracked}" ]; then
+  cmp -s "$state/lock.{name}" Cargo.lock || cp "$state/lock.{name}" Cargo.lock
+  rm -f "$state/lock.{name}"
+fi
+rm -f "$state/out" "$state/bad"
+printf '%s' "$words" > "$state/arguments.{name}"
 """
 
 
@@ -104,8 +146,14 @@ class Unit:
     candidates: tuple[tuple[str, ...], ...]
     """Arguments that choose features, in the order in which they are tried."""
     name: str = "0"
-    selection: tuple[str, ...] = ("--tests",)
-    """Which targets."""
+    targets: tuple[tuple[str, str], ...] = ()
+    """Names and roots of the test programs that report as libtest does."""
+    others: tuple[str, ...] = ("--lib", "--bins")
+    """Arguments that choose what holds tests besides."""
+    custom: bool = False
+    """There are test programs that report in a way of their own."""
+    changed: tuple[str, ...] = ()
+    """Those of `targets` that the fix changes, which are compiled in any case."""
     locked: bool = False
     """The repository holds its lock file."""
     examples: bool = False
@@ -119,12 +167,24 @@ class Unit:
             return ("--workspace",)
         return tuple(word for place, name in self.packages for word in ("-p", f"file://{WORKDIR}/{place}".rstrip("/") + f"#{name}"))
 
-    def cargo(self, command: str, selection: Sequence[str] | None = None) -> str:
-        """Quoted words, without those that choose features."""
-        return shlex.join(("cargo", command, *self.which, *(self.selection if selection is None else selection)))
+    def cargo(self, command: str, *words: str) -> str:
+        """For use between double quotes that are evaluated once more; without the words that choose features."""
+        return _inside(shlex.join(("cargo", command, *self.which, *words)))
+
+    @property
+    def select(self) -> str:
+        """Shell that sets `selection` to the arguments that choose targets."""
+        return _SELECT.format(
+            state=_STATE,
+            name=self.name,
+            selection="" if self.custom else "--tests",
+            others=" ".join(self.others),
+            targets=" ".join(shlex.quote(f"{name}={path}") for name, path in self.targets),
+            top=WORKDIR,
+        )
 
 
-def prelude(exports: Mapping[str, str], *, cut: str, older: bool) -> str:
+def prelude(exports: Mapping[str, str], *, cuts: Sequence[str], older: bool) -> str:
     """What every step begins with; `older` says that the compiler is older than the commit, so that crates may be too new for it."""
     lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted({**exports, **ENVIRONMENT}.items()))
     return _PRELUDE.format(
@@ -134,7 +194,7 @@ def prelude(exports: Mapping[str, str], *, cut: str, older: bool) -> str:
         workdir=WORKDIR,
         state=_STATE,
         log=INSTALL_LOG,
-        cut=cut,
+        cuts=" ".join(cuts),
     )
 
 
@@ -157,7 +217,7 @@ def stub_script(units: Sequence[Unit], stubs: Sequence[str], names: Sequence[str
         lines += [
             f'if cd "$top"/{shlex.quote(unit.root)} && lock; then',
             f"  for words in {words}; do",
-            f'    if eval "{_inside(unit.cargo("test"))} --no-run --locked $words"; then break; fi',
+            f'    if eval "{unit.cargo("test", "--tests")} --no-run --locked $words"; then break; fi',
             "  done",
             "else",
             f'  echo {shlex.quote(f"not resolved from the manifests alone: {unit.root or WORKDIR}")} >> "$log"',
@@ -176,18 +236,18 @@ def stub_script(units: Sequence[Unit], stubs: Sequence[str], names: Sequence[str
 
 
 def compile_script(unit: Unit) -> str:
-    """Compiles the tests of one unit, and keeps which features did."""
-    cargo = _inside(unit.cargo("test"))
-    examples = f'eval "{_inside(unit.cargo("build", ("--examples",)))} $locked $words"' if unit.examples else "true"
-    text = _COMPILE.format(
+    """Compiles the tests of one unit, and keeps which features and which test programs did."""
+    return _COMPILE.format(
         root=shlex.quote(unit.root),
-        had="1" if unit.locked else "",
         name=unit.name,
+        tracked="1" if unit.locked else "",
+        cargo=unit.cargo("test"),
+        build=unit.cargo("build", "--tests"),
+        examples=f'eval "{unit.cargo("build", "--examples")} $locked $words"' if unit.examples else "true",
+        select=unit.select,
         candidates=" ".join(shlex.quote(shlex.join(words)) for words in unit.candidates),
-        cargo=cargo,
-        examples=examples,
+        changed=" ".join(f"-e {shlex.quote(name)}" for name in unit.changed or ("",)),
     )
-    return text + "compile\n"
 
 
 def extra_script(dependencies: Mapping[str, str]) -> str:
@@ -203,15 +263,14 @@ def extra_script(dependencies: Mapping[str, str]) -> str:
     )
 
 
-def run_script(unit: Unit, selection: Sequence[str] | None = None) -> str:
-    """Runs the tests of one unit; everything is printed, for the report is in it."""
+def run_script(unit: Unit, selection: Sequence[str] = ()) -> str:
+    """Runs the tests of one unit, or the targets of `selection`; everything is printed, for the report is in it."""
     rest = f" -- --test-threads={unit.threads}" if unit.threads else ""
+    chosen = f"selection={shlex.quote(shlex.join(selection))}\n" if selection else unit.select
     words = f"words=$(cat {_STATE}/arguments.{unit.name} 2>/dev/null) || words={shlex.quote(shlex.join(unit.candidates[0]))}\n"
-    cargo = _inside(unit.cargo("test", selection))
-    examples = ""
-    if unit.examples:
-        examples = f'eval "{_inside(unit.cargo("build", ("--examples",)))} --offline $words" 2>&1\n'
-    return f'export PATH={_BIN}:"$PATH"\n{words}{examples}eval "exec {cargo} --offline --no-fail-fast $words{rest}" 2>&1\n'
+    examples = f'eval "{unit.cargo("build", "--examples")} --offline $words" 2>&1\n' if unit.examples else ""
+    run = f'eval "exec {unit.cargo("test")} --offline --no-fail-fast $selection $words{rest}" 2>&1\n'
+    return f'export PATH={_BIN}:"$PATH"\n{words}{chosen}{examples}{run}'
 
 
 def _inside(text: str) -> str:

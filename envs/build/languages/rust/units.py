@@ -60,19 +60,23 @@ def find_units(request: PlanRequest) -> Found:
     batches = [(root, batch) for root, packages in groups.items() if root in wanted for batch in _batches(packages)]
     for number, (root, packages) in enumerate(batches):
         features, threads = stated[root]
-        custom = [target.path for package in packages for target in package.kind("test") if not target.harness]
-        custom = [path for path in custom if not _LIBTEST_LIKE.search(request.fixed.read(path) or "")]
-        selection: tuple[str, ...] = ("--tests",)
+        programs = [target for package in packages for target in package.kind("test") if re.fullmatch(r"[\w.+-]{1,200}", target.name)]
+        custom = [one for one in programs if not one.harness and not _LIBTEST_LIKE.search(request.fixed.read(one.path) or "")]
         if custom:
-            notes.append(f"left out {', '.join(custom[:5])}: a test program that is not libtest's reports nothing")
-            selection = _named(packages, custom)
+            listed = ", ".join(one.path for one in custom[:5])
+            notes.append(f"left out {listed}: a test program that is not libtest's reports nothing")
+        programs = [one for one in programs if one not in custom]
+        others = (("lib", "--lib"), ("bin", "--bins"))
         units.append(
             Unit(
                 root=root,
                 packages=tuple((package.directory, package.name) for package in packages),
                 candidates=tuple(one.words for one in features_of(features, packages, request.fixed, changed)),
                 name=str(number),
-                selection=selection,
+                targets=tuple((one.name, one.path) for one in programs),
+                others=tuple(word for kind, word in others if any(package.kind(kind) for package in packages)),
+                custom=bool(custom),
+                changed=tuple(one.name for one in programs if modules_of(request.fixed, one.path) & set(request.changed_tests)),
                 locked=(f"{root}/Cargo.lock" if root else "Cargo.lock") in request.base,
                 examples=any(_runs_examples(request.fixed, package) for package in packages),
                 threads=threads,
@@ -135,19 +139,6 @@ def _top(cargo: Cargo) -> list[str]:
     for directory in sorted(cargo.packages, key=lambda one: (one.count("/") if one else -1, one)):
         return [package.directory for package in cargo.members(cargo.root_of(directory))] or [directory]
     return []
-
-
-def _named(packages: Iterable[Package], custom: Iterable[str]) -> tuple[str, ...]:
-    """Every target by its kind or name but those at `custom`."""
-    words: dict[str, None] = {}
-    left_out = set(custom)
-    for package in packages:
-        if package.kind("lib"):
-            words["--lib"] = None
-        if package.kind("bin"):
-            words["--bins"] = None
-        words |= {f"--test={target.name}": None for target in package.kind("test") if target.path not in left_out}
-    return tuple(words)
 
 
 def _runs_examples(tree: Tree, package: Package) -> bool:

@@ -33,7 +33,7 @@ def removed_case(part: Part, dialect: Dialect) -> Iterator[Edit]:
     above = parent_of(part)
     if part.kind not in CASES or above is None or _is_default(part):
         return
-    others = [one for one in above.parts if one.kind in CASES and one.start != part.start]
+    others = [one for one in above.parts if one.kind in CASES | {"default_case", "switch_default"} and one.start != part.start]
     if not others or (dialect.values and not any(_is_default(one) for one in others)):
         return
     line, stop = part.data.rfind(b"\n", 0, part.start) + 1, part.data.find(b"\n", part.end)

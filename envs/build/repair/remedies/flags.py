@@ -32,7 +32,7 @@ _LENIENT: Final[Mapping[str, tuple[Mapping[str, str], str]]] = {
 _NO_ERROR: Final = "-Wno-error"
 _STAND_IN: Final = """\
 mkdir -p {wrap}
-for name in gcc g++ cc c++ clang clang++; do
+for name in {names}; do
   real=$(PATH=$(printf %s "$PATH" | sed 's#{wrap}:##g') command -v "$name") || continue
   cat > {wrap}/"$name" <<WRAPPER
 #!/bin/sh
@@ -48,19 +48,21 @@ done
 """
 
 
-def with_compiler_flags(plan: BuildPlan, flags: str) -> BuildPlan:
-    """Stand-ins for the compilers that add flags, and leave out those that make warnings errors, whatever the makefile says."""
+def with_compiler_flags(plan: BuildPlan, flags: str, *, only: str = "") -> BuildPlan:
+    """Stand-ins for the compilers (of C or C++ `only`) that add flags, and leave out those that make warnings errors."""
+    names = {"c": "gcc cc clang", "c++": "g++ c++ clang++"}.get(only, "gcc g++ cc c++ clang clang++")
     plan = with_prefix(plan, f'export PATH="{WRAP}:$PATH"\n')
-    return with_first_step(plan, _STAND_IN.format(wrap=WRAP, flags=flags))
+    return with_first_step(plan, _STAND_IN.format(wrap=WRAP, flags=flags, names=names))
 
 
 def _warnings(case: Case, cause: Cause) -> Iterator[Remedy]:
     if cause.subject == "rust" or case.tool == "rust":
         yield Remedy("env:cap-lints", "Lints are no errors.", with_exports(case.plan, {"RUSTFLAGS": "--cap-lints=warn"}))
         return
+    # What a makefile, CMake's `add_compile_options` or `./configure CFLAGS=` sets comes after the environment's flags.
+    yield Remedy("wrap:Wno-error", "Warnings are no errors, whatever the makefile says.", with_compiler_flags(case.plan, _NO_ERROR))
     exports = {"CFLAGS": _NO_ERROR, "CXXFLAGS": _NO_ERROR}
     yield Remedy("env:Wno-error", "Warnings of another compiler are no errors.", with_exports(case.plan, exports))
-    yield Remedy("wrap:Wno-error", "Warnings are no errors, whatever the makefile says.", with_compiler_flags(case.plan, _NO_ERROR))
 
 
 def _strictness(case: Case, cause: Cause) -> Iterator[Remedy]:
@@ -70,8 +72,9 @@ def _strictness(case: Case, cause: Cause) -> Iterator[Remedy]:
         known = ({"CXXFLAGS": f"-include {header}"}, _FEWER_INCLUDES) if header else None
     if known is not None:
         exports, because = known
+        only = {"CFLAGS": "c", "CXXFLAGS": "c++"}[next(iter(exports))]
+        yield Remedy(f"wrap:{' '.join(exports.values())}", because, with_compiler_flags(case.plan, " ".join(exports.values()), only=only))
         yield Remedy(f"env:{' '.join(exports.values())}", because, with_exports(case.plan, exports))
-        yield Remedy(f"wrap:{' '.join(exports.values())}", because, with_compiler_flags(case.plan, " ".join(exports.values())))
 
 
 def _cmake_policy(case: Case, cause: Cause) -> Iterator[Remedy]:
@@ -107,6 +110,7 @@ def _unsafe_configure(case: Case, cause: Cause) -> Iterator[Remedy]:
 def _version(case: Case, cause: Cause) -> Iterator[Remedy]:
     """The repository has neither tags nor, in some steps, a git directory."""
     if case.tool == "go":
+        yield _ownership_of(case)
         yield Remedy("env:buildvcs", "The version is not taken from git.", with_exports(case.plan, {"GOFLAGS": "-buildvcs=false"}))
         return
     exports = {

@@ -17,6 +17,7 @@ _PLACE: Final = "/tmp/podgym-unprivileged"
 _NOBODY: Final = "65534"
 _BEFORE: Final = f"""\
 podgym_as=
+# Where a sandbox knows root alone they run as root after all.
 if [ "$(id -u)" = 0 ] && setpriv --reuid={_NOBODY} --regid={_NOBODY} --clear-groups true 2>/dev/null; then
   podgym_as="setpriv --reuid={_NOBODY} --regid={_NOBODY} --clear-groups"
 fi

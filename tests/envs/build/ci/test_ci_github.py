@@ -218,3 +218,28 @@ def test_containers_and_scripts_of_the_repository_bring_packages(read: Reader) -
     assert facts.versions["python"] == ("3.11",)
     assert facts.images == ("python:3.11-slim",)
     assert facts.steps[0].directory == "native"
+
+
+def test_a_checkout_below_the_workspace_is_the_repository(read: Reader) -> None:
+    facts = read(
+        {
+            ".github/workflows/CI.yaml": """
+            on: [push]
+            jobs:
+              build:
+                runs-on: ubuntu-latest
+                steps:
+                  - uses: actions/checkout@v4
+                    with: {path: ./project}
+                  - uses: actions/checkout@v4
+                    with: {path: other, repository: someone/other}
+                  - run: ./deps.sh
+                    working-directory: project
+                  - run: make
+                    working-directory: project/sub
+            """,
+            "deps.sh": "apt-get install -y libkrb5-dev\n",
+        }
+    )
+    assert [step.directory for step in facts.steps] == ["", "sub"]
+    assert facts.packages == ("libkrb5-dev",)

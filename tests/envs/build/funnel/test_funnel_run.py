@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from podgym.envs.build.funnel import Bounds, FunnelError, HerePool, Journal, read_lines, run_funnel, summarise
+from podgym.envs.build.funnel.scratch import Scratch, sweep_scratch
 from podgym.envs.harbor import read_task
 
 QUICK = {"repeats": 1, "decoys": False}
@@ -149,10 +150,9 @@ def _read(path: Path) -> bytes:
 async def test_a_build_ends_with_whoever_started_it(calc: Any, odd: Any, tmp_path: Path) -> None:
     from podgym.envs.build.funnel.job import Job
 
-    job = Job(
-        key="k", source=str(calc.path), commit=calc.fix, provider=odd, folder=str(tmp_path), cwd=str(tmp_path), bounds=Bounds(goodbye_s=1.0),
-        options={"limits": {"processes": 1003}},
-    )  # fmt: skip
+    where = {"folder": str(tmp_path), "cwd": str(tmp_path)}
+    marked = {"limits": {"processes": 1003}}
+    job = Job(key="k", source=str(calc.path), commit=calc.fix, provider=odd, options=marked, bounds=Bounds(goodbye_s=1.0), **where)
     (tmp_path / ".funnel/k").mkdir(parents=True)
     import sys
 
@@ -172,3 +172,17 @@ def test_a_folder_has_one_funnel(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FunnelError, match="cannot be written"):
         Journal(tmp_path / "file")
+
+
+def test_what_a_killed_funnel_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    held, left, young = Scratch(), tmp_path / "podgym-funnel-left", tmp_path / "podgym-funnel-young"
+    for folder in (left, young):
+        folder.mkdir()
+        (folder / "file").touch()
+    for folder in (held.path, left):
+        os.utime(folder, (1, 1))
+    assert sweep_scratch() == [str(left)]
+    assert held.path.is_dir() and young.is_dir() and not left.exists()
+    held.close()
+    assert not held.path.exists()

@@ -42,7 +42,9 @@ class Machine:
         shutil.rmtree(report, ignore_errors=True)
         code = self._run(self.plan.tests[0].script.replace("{report}", str(report)))
         files = [
-            ReportFile(path.read_bytes(), str(path.relative_to(report).with_suffix(""))) for path in sorted(report.rglob("*")) if path.is_file()
+            ReportFile(path.read_bytes(), str(path.relative_to(report).with_suffix("")))
+            for path in sorted(report.rglob("*"))
+            if path.is_file()
         ]
         if not files:
             return code, {}
@@ -52,7 +54,9 @@ class Machine:
 
     def _run(self, script: str) -> int:
         moved = script.replace("/testbed", str(self.folder / "testbed")).replace("/opt/podgym", str(self.folder / "podgym"))
-        done = subprocess.run(["sh", "-c", moved], capture_output=True, text=True, check=False, timeout=110, cwd=self.folder, errors="replace")
+        done = subprocess.run(
+            ["sh", "-c", moved], capture_output=True, text=True, check=False, timeout=110, cwd=self.folder, errors="replace"
+        )
         self.log = done.stdout + done.stderr
         return done.returncode
 
@@ -64,47 +68,70 @@ TEST = '#include "calc.h"\nint main(void) { return %s ? 0 : 1; }\n'
 BASE = {"src/calc.h": HEADER, "src/calc.c": SOURCE, "tests/test_twice.c": TEST % "TWICE == 2"}
 HIDDEN = {"tests/test_add.c": TEST % "add(1, 2) == 3"}
 BROKEN = {"tests/test_add.c": TEST % "add(1, 2, 3) == 3"}
+CMAKE = """\
+cmake_minimum_required(VERSION 3.10)
+project(calc C)
+option(CALC_TESTS "Build the tests" OFF)
+add_compile_options(-Wall -Werror)
+add_library(calc src/calc.c)
+target_include_directories(calc PUBLIC src)
+if(CALC_TESTS)
+  enable_testing()
+  add_subdirectory(tests)
+endif()
+"""
+CMAKE_TESTS = """\
+file(GLOB tests *.c)
+foreach(file ${tests})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} calc)
+  add_test(NAME ${name} COMMAND ${name})
+endforeach()
+"""
+MESON = """\
+project('calc', 'c', default_options : ['werror=true'])
+lib = library('calc', 'src/calc.c')
+subdir('tests')
+"""
+MESON_TESTS = """\
+foreach name : %s
+  test(name, executable(name, name + '.c', link_with : lib, include_directories : '../src'))
+endforeach
+"""
+CONFIGURE = """\
+AC_INIT([calc],[1.0])
+AM_INIT_AUTOMAKE([foreign subdir-objects])
+AC_PROG_CC
+AM_PROG_AR
+AC_PROG_RANLIB
+AC_CONFIG_FILES([Makefile])
+AC_OUTPUT
+"""
+AUTOMAKE = """\
+AM_CPPFLAGS = -I$(srcdir)/src
+AM_CFLAGS = -Wall -Werror
+noinst_LIBRARIES = libcalc.a
+libcalc_a_SOURCES = src/calc.c
+LDADD = libcalc.a
+check_PROGRAMS = %s
+TESTS = $(check_PROGRAMS)
+"""
 SYSTEMS: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, str], str]] = {
-    "cmake": (
-        ("cmake", "cc"),
-        {
-            "CMakeLists.txt": "cmake_minimum_required(VERSION 3.10)\nproject(calc C)\noption(CALC_TESTS x OFF)\nadd_compile_options(-Wall -Werror)\n"
-            "add_library(calc src/calc.c)\ntarget_include_directories(calc PUBLIC src)\nif(CALC_TESTS)\nenable_testing()\nadd_subdirectory(tests)\n"
-            "endif()\n",
-            "tests/CMakeLists.txt": "file(GLOB tests *.c)\nforeach(file ${tests})\nget_filename_component(name ${file} NAME_WE)\n"
-            "add_executable(${name} ${file})\ntarget_link_libraries(${name} calc)\nadd_test(NAME ${name} COMMAND ${name})\nendforeach()\n",
-        },
-        {},
-        "test_{}",
-    ),
+    "cmake": (("cmake", "cc"), {"CMakeLists.txt": CMAKE, "tests/CMakeLists.txt": CMAKE_TESTS}, {}, "test_{}"),
     "meson": (
         ("meson", "ninja", "cc"),
-        {
-            "meson.build": "project('calc', 'c', default_options : ['werror=true'])\nlib = library('calc', 'src/calc.c')\nsubdir('tests')\n",
-            "tests/meson.build": "foreach name : ['test_twice']\n  test(name, executable(name, name + '.c', link_with : lib, "
-            "include_directories : '../src'))\nendforeach\n",
-        },
-        {
-            "tests/meson.build": "foreach name : ['test_add', 'test_twice']\n  test(name, executable(name, name + '.c', link_with : lib, "
-            "include_directories : '../src'))\nendforeach\n",
-        },
+        {"meson.build": MESON, "tests/meson.build": MESON_TESTS % "['test_twice']"},
+        {"tests/meson.build": MESON_TESTS % "['test_add', 'test_twice']"},
         "calc::test_{}",
     ),
     "autotools": (
         ("autoreconf", "automake", "make", "cc"),
-        {
-            "configure.ac": "AC_INIT([calc],[1.0])\nAM_INIT_AUTOMAKE([foreign subdir-objects])\nAC_PROG_CC\nAM_PROG_AR\nAC_PROG_RANLIB\n"
-            "AC_CONFIG_FILES([Makefile])\nAC_OUTPUT\n",
-            "Makefile.am": "AM_CPPFLAGS = -I$(srcdir)/src\nAM_CFLAGS = -Wall -Werror\nnoinst_LIBRARIES = libcalc.a\nlibcalc_a_SOURCES = src/calc.c\n"
-            "LDADD = libcalc.a\ncheck_PROGRAMS = tests/test_twice\nTESTS = $(check_PROGRAMS)\n",
-        },
-        {
-            "Makefile.am": "AM_CPPFLAGS = -I$(srcdir)/src\nAM_CFLAGS = -Wall -Werror\nnoinst_LIBRARIES = libcalc.a\nlibcalc_a_SOURCES = src/calc.c\n"
-            "LDADD = libcalc.a\ncheck_PROGRAMS = tests/test_twice tests/test_add\nTESTS = $(check_PROGRAMS)\n",
-        },
+        {"configure.ac": CONFIGURE, "Makefile.am": AUTOMAKE % "tests/test_twice"},
+        {"Makefile.am": AUTOMAKE % "tests/test_twice tests/test_add"},
         "tests/test_{}",
     ),
-}  # fmt: skip
+}
 MAKEFILE = """\
 TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
 all: build/calc.o
@@ -132,8 +159,6 @@ def test_a_project_through_all_its_states(tmp_path: Path, plan: Planner, system:
     machine = Machine(tmp_path, made)
     machine.install({**files, **BASE})
     add, twice = name.format("add"), name.format("twice")
-    if system == "meson":
-        add, twice = f"calc::{add}".replace("calc::calc::", "calc::"), twice
     assert machine.test() == (0, {twice: "passed"}), machine.log
     machine.write({**HIDDEN, **changed})
     code, outcomes = machine.test()
@@ -146,6 +171,38 @@ def test_a_project_through_all_its_states(tmp_path: Path, plan: Planner, system:
     machine.write({"src/calc.h": HEADER, **BROKEN})
     code, outcomes = machine.test()
     assert code != 0 and outcomes == {}, machine.log
+
+
+def test_lines_of_a_makefile_that_run_test_programs(tmp_path: Path, plan: Planner) -> None:
+    needs("make", "cc")
+    every = MAKEFILE.replace("\tfor t in $(TESTS); do ./$$t || exit 1; done\n", "").replace("test: $(TESTS)", "test: $(TESTS:=.run)")
+    files = {"Makefile": f"{every}%.run: %\n\t@./$<  --quiet\n", **BASE, **HIDDEN}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {
+        "./build/test_add --quiet [exit status]": "failed",
+        "./build/test_twice --quiet [exit status]": "passed",
+        "make test [exit status]": "failed",
+    }, machine.log
+    machine.write(FIX)
+    assert set(machine.test()[1].values()) == {"passed"}, machine.log
+
+
+def test_a_makefile_without_a_target_for_tests(tmp_path: Path, plan: Planner) -> None:
+    needs("make", "cc")
+    bare = MAKEFILE[: MAKEFILE.index("test: ")].replace("all: build/calc.o", "all: $(TESTS)")
+    files = {"Makefile": bare, **BASE, **HIDDEN}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {"test_add [exit status]": "failed", "test_twice [exit status]": "passed"}, machine.log
+    files = {**files, "run_tests.sh": "#!/bin/sh\nfor t in build/test_*; do ./$t || exit 1; done\n"}
+    machine = Machine(tmp_path / "script", plan(files))
+    machine.install(files)
+    assert machine.test()[1] == {"sh run_tests.sh [exit status]": "failed"}, machine.log
+    machine.write(FIX)
+    assert machine.test() == (0, {"sh run_tests.sh [exit status]": "passed"}), machine.log
 
 
 def test_a_makefile_through_all_its_states(tmp_path: Path, plan: Planner) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from podgym.envs.build.languages.node.command import Command, delegated
 from podgym.envs.build.languages.node.manifest import Manifest
-from podgym.envs.build.languages.node.scripts import Command, Scripts, delegated
+from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.tree import Tree
 
 

@@ -127,7 +127,8 @@ CASES = (
                     {
                         "at": 0,
                         "place": "after",
-                        "run": f'mkdir -p {TOOLS}/bin\nprintf \'#!/bin/sh\\ntr " " "\\\\n" < "$1"\\n\' > {TOOLS}/bin/lemonade\nchmod 755 {TOOLS}/bin/lemonade\n',
+                        "run": f"mkdir -p {TOOLS}/bin\nprintf '%s\\n' '#!/bin/sh' 'tr \" \" \"\\n\" < \"$1\"' > {TOOLS}/bin/lemonade\n"
+                        f"chmod 755 {TOOLS}/bin/lemonade\n",
                     }
                 ],
                 env={"LEMONADE": f"{TOOLS}/bin/lemonade"},

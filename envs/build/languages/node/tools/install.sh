@@ -1,5 +1,5 @@
 # Install the dependencies of one workspace: `sh install.sh MANAGER LOCK DATE EPOCH ROOT [PACKAGE-DIRECTORY...]`, in the top directory.
-# MANAGER is npm, yarn, berry, pnpm or bun; LOCK the name of the lock file or -. In order: exactly by the lock file, by the lock file
+# MANAGER is npm, yarn, berry, pnpm, bun, or siblings (npm, for packages that lerna would link); LOCK the name of the lock file or -. In order: exactly by the lock file, by the lock file
 # where it fits, from registries as they were on DATE, from registries as they are; each once more without what no registry has.
 # Manifests and lock files are as before afterwards. Ends with 0 where one of the ways worked.
 set -u
@@ -40,7 +40,12 @@ case $lock in
 esac
 age=$(( ($(date +%s) - epoch) / 60 ))
 
-by_npm() { npm install --ignore-scripts --no-package-lock "$@" >&2; }
+members=$#
+by_npm() {
+  # An npm that knows no workspaces would leave out their packages.
+  [ "$members" = 0 ] || [ "$(npm --version | cut -d. -f1)" -ge 7 ] || return 1
+  npm install --ignore-scripts --no-package-lock "$@" >&2
+}
 by_pnpm() {
   alone=; [ -f pnpm-workspace.yaml ] || alone=--ignore-workspace
   pnpm install $alone --ignore-scripts --store-dir "$cache/pnpm" --config.strict-peer-dependencies=false \
@@ -80,7 +85,7 @@ dated() {
 }
 newest() {
   case $manager in
-    npm) by_npm --legacy-peer-deps ;;
+    npm | siblings) by_npm --legacy-peer-deps || { [ "$manager" = siblings ] && by_yarn; } ;;
     *) mended ;;
   esac
 }
@@ -94,6 +99,10 @@ loosen() {
   note "$said"
 }
 
+if [ "$manager" = siblings ]; then
+  relative=; for one in "$@"; do relative="$relative ${one#"${root:+$root/}"}"; done
+  node $tools/loosen.js siblings $relative || true
+fi
 done_by=
 if [ "$lock" != - ]; then
   if exact; then done_by="by $lock"

@@ -21,8 +21,8 @@ function remote(directory) {
       var local = /^(file|link|portal):(.*)$/.exec(range);
       var far = /^(git[+:]|git@|https?:|github:|gitlab:|bitbucket:|gist:)/.test(range) || /^[\w.-]+\/[\w.-]+(#.*)?$/.test(range);
       if (local ? fs.existsSync(path.join(directory, local[2])) : !far) return;
-      var version = /(?:#|@|\/)(?:semver:)?[v^~]?(\d+\.\d+\.\d+(?:-[\w.]+)?)/.exec(range);
-      if (far && version && !/^\d+\.\d+\.\d+\.tgz/.test(version[1])) {
+      var version = /(?:#|@|\/|-)(?:semver:)?[v^~]?(\d+\.\d+\.\d+(?:-[\w.]+)?)/.exec(range);
+      if (far && version) {
         wanted[name] = version[1].replace(/\.tgz$|\.tar\.gz$/, '');
         console.log('in place of ' + range + ': ' + name + '@' + wanted[name]);
       } else if (kind === 'dependencies' && far) {
@@ -60,6 +60,7 @@ if (mode === 'remote') process.argv.slice(3).forEach(remote);
 if (mode === 'without') without(process.argv[3], process.argv.slice(4));
 if (mode === 'siblings') {
   var root = load('package.json') || { name: 'root', version: '0.0.0', private: true };
+  root.private = true;
   root.workspaces = process.argv.slice(3).filter(function (one) { return one !== '.'; });
   fs.writeFileSync('package.json', JSON.stringify(root, null, 2));
 }
