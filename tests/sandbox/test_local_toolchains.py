@@ -469,6 +469,20 @@ async def test_the_toolchain_is_the_one_that_was_asked_for(local, tmp_path, isol
         assert by_command.stdout.text().strip() == await output(by_spec, "go version") == f"go version go{full} linux/amd64"
 
 
+async def test_a_toolchain_in_a_kept_directory_is_seen(local, tmp_path):
+    root = tmp_path / "tools/go"
+    program(root / "bin/go", "go itself")
+    (root / "VERSION").write_text("go1.21.7\n")
+    provider = local(cache=tmp_path / "cache", toolchains={"go": [str(root)]})
+    recipe = {
+        "writable": (str(tmp_path), "/opt"),
+        "before": (Step(run=f"go version > {tmp_path}/said"),),
+        "after": (Step(run=f"go version >> {tmp_path}/said"),),
+    }
+    sandbox = await provider.create(spec("golang:1.21", **recipe))
+    assert await output(sandbox, f"cat {tmp_path}/said; go version; echo x > {tmp_path}/x") == "go itself\n" * 2 + "go itself"
+
+
 async def test_commands_by_another_name_work(local):
     """Links into the distribution, with and without isolation."""
     if not HERE.has("node"):

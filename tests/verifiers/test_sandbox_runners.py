@@ -132,7 +132,8 @@ def test_unittest_main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: st
 def test_pytest_main(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: bool) -> None:
     fake: Any = types.ModuleType("pytest")
 
-    def run(arguments: list[str]) -> int:
+    def run(arguments: list[str], plugins: object) -> int:
+        assert plugins is None
         assert arguments[-1] == "tests"
         assert sys.path[:2] == [str(tmp_path), str(tmp_path / "more")]
         path = next(argument for argument in arguments if argument.startswith("--junitxml=")).removeprefix("--junitxml=")

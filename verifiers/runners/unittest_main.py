@@ -116,7 +116,7 @@ def load_file(path: str) -> unittest.TestSuite:
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
-def run(targets: "list[str]", result: Result, backwards: bool) -> None:
+def run(targets: "list[str]", result: Result, backwards: bool = False) -> None:
     """Load and run each target; what cannot be loaded is one error under the target's own name."""
     for target in reversed(targets) if backwards else targets:
         if os.path.exists(target):

@@ -10,15 +10,22 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from podgym.envs.build.funnel.job import Bounds, job_of
+from pydantic import JsonValue
+
+from podgym.envs.build.funnel.job import Bounds, Job, job_of
 from podgym.envs.build.funnel.journal import Journal
 from podgym.envs.build.funnel.line import BadLine, Line, Source
 from podgym.envs.build.funnel.pool import Pool
 from podgym.envs.build.funnel.row import Row, bad_row, row_of, twin_row
+from podgym.envs.build.report import BuildReport
 
 __all__ = ["Event", "run_funnel"]
+
+_TRIES: Final = 2
+_ONCE_MORE: Final = frozenset({"sandbox", "lost"})
+"""Of the reasons that are the machine's, those that may be gone a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ async def run_funnel(
     *,
     pool: Pool,
     workers: int,
-    provider: tuple[str, dict[str, object]] = ("auto", {}),
+    provider: tuple[str, dict[str, JsonValue]] = ("auto", {}),
     bounds: Bounds | None = None,
     tell: Callable[[Event], None] = lambda _: None,
 ) -> tuple[Row, ...]:
@@ -61,8 +68,8 @@ async def run_funnel(
                 if row is None:
                     assert isinstance(line, Line)
                     tell(Event("started", line))
-                    job = job_of(line, folder, provider=provider, bounds=bounds or Bounds())  # type: ignore[arg-type]
-                    row = row_of(line, await pool.build(job, lambda text, line=line: tell(Event("said", line, text))))  # type: ignore[misc]
+                    job = job_of(line, folder, provider=provider, bounds=bounds or Bounds())
+                    row = row_of(line, await _built(job, line, pool, tell))
                     journal.add(row)
                     tell(Event("ended", line, row=row))
                 state.rows[position] = row
@@ -71,6 +78,18 @@ async def run_funnel(
             for _ in range(max(1, workers)):
                 group.create_task(work())
     return tuple(state.rows[position] for position in sorted(state.rows))
+
+
+async def _built(job: Job, line: Line, pool: Pool, tell: Callable[[Event], None]) -> BuildReport:
+    """The report of a build, of the second try where the first one failed for the machine's reasons."""
+    spent = 0.0
+    for left in reversed(range(_TRIES)):
+        report = await pool.build(job, lambda text: tell(Event("said", line, text)))
+        spent += report.seconds
+        if report.status != "failed" or report.reason not in _ONCE_MORE or not left:
+            break
+        tell(Event("said", line, f"trying again after {report.reason}"))
+    return report.model_copy(update={"seconds": round(spent, 3)})
 
 
 def _settled(line: Source, journal: Journal, state: _State, tell: Callable[[Event], None]) -> Row | None:

@@ -53,7 +53,7 @@ class Journal:
     def find(self, key: str) -> Row | None:
         """The row of an earlier run that need not be made again: its task, if it came to one, is still there."""
         row = self._rows.get(key)
-        if row is None or (row.stage == "worker" and row.reason in AGAIN):
+        if row is None or row.reason in AGAIN:
             return None
         return row if row.status == "failed" or Path(row.out).is_dir() else None
 

@@ -17,8 +17,8 @@ __all__ = ["AGAIN", "LostReason", "Row", "bad_row", "lost_report", "row_of", "tw
 LostReason = Literal["crashed", "killed", "hung", "disk_full", "lost", "not_started"]
 """`killed`: by the system, which does so where memory runs out; `lost`: with the machine that it ran on."""
 
-AGAIN: frozenset[str] = frozenset({"disk_full", "lost", "not_started"})
-"""Reasons that say nothing of the build: the next run of the funnel tries again."""
+AGAIN: frozenset[str] = frozenset({"disk_full", "lost", "not_started", "sandbox"})
+"""Reasons that are the machine's and say nothing of the build: the next run of the funnel tries again."""
 
 
 class Row(BuildReport):

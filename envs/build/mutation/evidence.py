@@ -39,6 +39,7 @@ _NOISE: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_MARKED: Final = re.compile(r"E\s{2,}|\S+:\d+: \w+$")
 _WIDTH: Final = 240
 _PER_TEST: Final = 8
 _LINES: Final = 24
@@ -46,6 +47,7 @@ _TESTS: Final = 4
 _AFTER: Final = 80
 _SPELLED: Final = 500
 _PIECE: Final = 40
+_FILE: Final = re.compile(r"\.(?:md|rst|txt|py|[mc]?[jt]sx?|rs|go|java|c|cc|cpp|cxx|sh|t)$")
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]{6,16}", re.IGNORECASE)
 _WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
@@ -91,7 +93,7 @@ def names_of(identity: str) -> tuple[str, ...]:
     plain = re.sub(r"\[.*\]$|\(.*\)$|#\d+$", "", identity, flags=re.DOTALL).strip()
     parts = [part.strip() for part in re.split(r"::|/| > | \u203a |#|\s-\s", plain) if part.strip()]
     last = parts[-1] if parts else plain
-    tail = last.rpartition(".")[2] if " " not in last else last
+    tail = last if " " in last or _FILE.search(last) else last.rpartition(".")[2]
     return tuple(dict.fromkeys(name for name in (last, tail) if len(name) > 2))
 
 
@@ -154,8 +156,10 @@ def _about(lines: Sequence[str], identity: str, hidden: Sequence[str]) -> Iterat
 
 
 def _assertions(lines: Sequence[str], hidden: Sequence[str]) -> Iterator[str]:
+    # Where pytest marks what is said, everything else is code, arguments and a summary.
+    marked = any(line.startswith("E  ") for line in lines)
     for line in lines:
-        if not _SAID.search(line) or _NOISE.search(line):
+        if not _SAID.search(line) or _NOISE.search(line) or (marked and not _MARKED.match(line)):
             continue
         said = line.startswith("E ")
         text = _ADDRESS.sub("0x…", line.removeprefix("E ").replace("/testbed/", "")).strip()

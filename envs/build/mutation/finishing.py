@@ -8,17 +8,16 @@ dependencies with it, and from the repository up it is made from the mutated tre
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from podgym.envs.build.decoying import DECOYS, MadeDecoys, make_decoys
+from podgym.envs.build.decoying import MadeDecoys, make_decoys
 from podgym.envs.build.errors import BuildError
-from podgym.envs.build.grading import grading_plan, sandbox_spec
-from podgym.envs.build.inspection import Inspection, inspect_image
+from podgym.envs.build.grading import sandbox_spec
+from podgym.envs.build.inspection import inspect_image
 from podgym.envs.build.mutation.host import lay_out
 from podgym.envs.build.mutation.judging import Baseline, failing_of
 from podgym.envs.build.mutation.taking import Taken
@@ -29,17 +28,13 @@ from podgym.envs.build.report import BuildReport, TestCounts
 from podgym.envs.build.running import run_commands
 from podgym.envs.build.states import Overlay
 from podgym.envs.build.validate import Validation
-from podgym.envs.code.digest import task_digest
-from podgym.envs.code.known import KNOWN, known_verdicts
-from podgym.envs.contract import Task
-from podgym.envs.harbor import write_task
-from podgym.envs.harbor.layout import TESTS
+from podgym.envs.build.writing import Found, write_built
 from podgym.sandbox import SandboxProvider, SandboxSpec
 from podgym.verifiers import TestCommand, TestReport
 
 __all__ = ["Finisher", "Proven"]
 
-_ENVIRONMENT_NAME: Final = "code"
+_TAG: Final = "synthesised"
 _LOST: Final = 0.02
 """Share of the steady tests that may fail with the fix in the task's own image; they are set aside then."""
 
@@ -55,8 +50,7 @@ class Proven:
     environment: Path
     spec: SandboxSpec
     validation: Validation
-    inspection: Inspection | None
-    decoys: MadeDecoys
+    found: Found
     log: str
     """Of the run without the fix."""
 
@@ -86,7 +80,8 @@ class Finisher:
         if prepared.plan.steps:
             archive = environment / ARCHIVE
             inspection = await inspect_image(self._provider, spec, archive=archive, prepared=prepared, audit=self._options.audit)
-        return Proven(replace(taken, prepared=prepared), environment, spec, validation, inspection, decoys, before.log)
+        found = Found(validation, inspection, decoys)
+        return Proven(replace(taken, prepared=prepared), environment, spec, validation, found, before.log)
 
     async def _decoys(self, prepared: Prepared, spec: SandboxSpec, validation: Validation) -> MadeDecoys:
         return await make_decoys(
@@ -101,47 +96,11 @@ class Finisher:
         )
 
     def write(self, proven: Proven, name: str, instruction: str, notes: Sequence[str], *, model_calls: int) -> BuildReport:
-        """Write the task; the environment moves into it. Raises `TaskError`."""
-        prepared, validation, inspection = proven.taken.prepared, proven.validation, proven.inspection
-        assert prepared.certificate is not None
-        plan = grading_plan(prepared, validation, inspection, proven.decoys.plan)
-        digest = task_digest(plan, proven.spec)
-        tests: dict[str, bytes | Path] = {f"files/{write.path}": write.data for write in prepared.hidden}
-        tests |= {f"{DECOYS.removeprefix(f'{TESTS}/')}/{path}": data for path, data in proven.decoys.files.items()}
-        tests["plan.json"] = prepared.plan.model_dump_json(indent=1).encode() + b"\n"
-        tests["certificate.json"] = prepared.certificate.model_dump_json(indent=1).encode() + b"\n"
-        if plan.deterministic:
-            known = known_verdicts(plan, digest=digest, gold=prepared.gold, without=validation.without)
-            tests[KNOWN.removeprefix(f"{TESTS}/")] = known
-        task = Task(
-            id=name,
-            environment=_ENVIRONMENT_NAME,
-            instruction=instruction,
-            sandbox=proven.spec,
-            grading=plan.model_dump(mode="json"),
-            provenance={
-                "source": prepared.location,
-                "commit": prepared.fix.sha,
-                "base": prepared.fix.base,
-                "committed": prepared.fix.committed.isoformat(),
-                "certificate": prepared.certificate.digest,
-                "synthesis": "mutation",
-            },
-            tags=(prepared.plan.language, prepared.plan.build_system, prepared.plan.framework, "synthesised", *self._options.tags),
-            split=self._options.split,
-            digest=digest,
-        )
+        """Write the task. Raises `TaskError`, `OSError`."""
         directory = self._out_dir / name
-        write_task(
-            directory,
-            task,
-            environment={file.name: file for file in sorted(proven.environment.iterdir())},
-            tests=tests,
-            solution={"tests.patch": prepared.tests_patch},
-            gold_patch=prepared.gold_patch,
-            overwrite=self._options.overwrite,
-        )
-        shutil.rmtree(proven.environment, ignore_errors=True)
+        prepared = replace(proven.taken.prepared, instruction=instruction)
+        options = self._options.model_copy(update={"tags": (_TAG, *self._options.tags)})
+        write_built(directory, proven.environment, prepared, proven.spec, proven.found, options=options)
         return _report(proven, directory, notes, model_calls)
 
 
@@ -182,7 +141,7 @@ def _unsteady(message: str, report: TestReport) -> BuildError:
 
 
 def _report(proven: Proven, directory: Path, notes: Sequence[str], model_calls: int) -> BuildReport:
-    prepared, validation, inspection = proven.taken.prepared, proven.validation, proven.inspection
+    prepared, validation, inspection, decoys = proven.taken.prepared, proven.validation, proven.found.inspection, proven.found.decoys
     plan = prepared.plan
     return BuildReport(
         status="validated",
@@ -198,7 +157,7 @@ def _report(proven: Proven, directory: Path, notes: Sequence[str], model_calls: 
         pass_to_pass=validation.pass_to_pass,
         flaky=validation.flaky,
         scope=validation.scope,
-        notes=(*notes, *plan.notes, *validation.notes, *(inspection.notes if inspection else ()), *filter(None, (proven.decoys.note,))),
+        notes=(*notes, *plan.notes, *validation.notes, *(inspection.notes if inspection else ()), *filter(None, (decoys.note,))),
         image=proven.spec.image,
         image_bytes=inspection.image_bytes if inspection else None,
         model_calls=model_calls,

@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from podgym.envs.build.running import run_commands
 from podgym.envs.build.states import Overlay
 from podgym.envs.repository import CertificateError, RepositoryError, open_source
 from podgym.sandbox import ImageError, KnowsBases, SandboxError, SandboxProvider, SandboxSpec
-from podgym.verifiers import TestReport
+from podgym.verifiers import TestCommand, TestReport
 
 __all__ = ["synthesise"]
 
@@ -52,7 +52,7 @@ async def synthesise(
     observe: Callable[[Trial], None] = lambda _: None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[BuildReport]:
-    """Up to `count` tasks from mutations of `commit`, each a directory in `out_dir`, and their reports.
+    """Up to `count` tasks from mutations of `commit`, each a directory in `out_dir`, and the reports of those that are new.
 
     `count` and `seed` go before those of `mutation`. `writer` writes the issues, by default rules do. `observe` hears of every mutation.
     Never raises for what is wrong with the source or its tests: then the one report says so.
@@ -155,7 +155,7 @@ class _Synthesis:
             progress=self._progress,
         )
         reports = await workshop.work()
-        if not reports:
+        if not reports and not workshop.existing:
             raise BuildError(
                 "No mutation became a task: none makes a steady test fail without failing most of them.",
                 stage="validate",
@@ -187,8 +187,10 @@ class _Synthesis:
             try:
                 reports = [await run_commands(self._provider, spec, prepared.plan.tests, Overlay())]
                 _must_report(reports[0])
-                for _ in range(self._mutation.baseline_runs - 1):
-                    reports.append(await run_commands(self._provider, spec, prepared.plan.tests, Overlay()))
+                for number in range(1, self._mutation.baseline_runs):
+                    # The last one backwards, where the runner can: a test that needs others before it is not steady.
+                    commands = _backwards(prepared.plan.tests) if number > 1 else prepared.plan.tests
+                    reports.append(await run_commands(self._provider, spec, commands, Overlay()))
                 baseline = baseline_of([report for report in reports if report.problem is None])
                 if not baseline.stable:
                     raise BuildError(
@@ -214,6 +216,10 @@ class _Synthesis:
             known |= {"build_system": plan.build_system, "toolchain": plan.toolchain, "framework": plan.framework}
         said = {"stage": error.stage, "reason": error.reason, "message": str(error), "details": error.details}
         return BuildReport.model_validate({"status": "failed", "repairs": self._repairs, "seconds": round(seconds, 3), **said, **known})
+
+
+def _backwards(commands: Sequence[TestCommand]) -> list[TestCommand]:
+    return [command.model_copy(update={"reverse": command.framework != "program"}) for command in commands]
 
 
 def _must_report(report: TestReport) -> None:

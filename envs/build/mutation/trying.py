@@ -101,6 +101,8 @@ class Workshop:
         self._commands = tuple(_bounded(command, self._baseline) for command in self._host.prepared.plan.tests)
         self._finisher = Finisher(provider, field.out_dir, options, self._commands)
         self._seen: set[tuple[tuple[str, str], tuple[str, ...]]] = set()
+        self.existing = 0
+        """Tasks of an earlier run that are there already: they count, and are not made again."""
 
     async def work(self) -> list[BuildReport]:
         """Reports of the tasks that were made. Raises nothing that a mutation is to blame for."""
@@ -108,21 +110,29 @@ class Workshop:
         queue = await asyncio.to_thread(self._queue)
         ends = time.monotonic() + mutation.budget_s if mutation.budget_s is not None else math.inf
         left = mutation.tried
-        while len(reports) < mutation.count and left > 0 and time.monotonic() < ends:
+        wanted = mutation.count - self.existing
+        while len(reports) < wanted and left > 0 and time.monotonic() < ends:
             portion = queue.take(min(mutation.concurrency, left))
             if not portion:
                 break
             left -= len(portion)
             found = await self._portion(portion, queue)
-            reports += await self._finished(found[: mutation.count - len(reports)], queue, len(reports))
+            reports += await self._finished(found[: wanted - len(reports)], queue, self.existing + len(reports))
         return reports
 
     def _queue(self) -> MutantQueue:
         mutation, sources = self._mutation, self._host.sources
         limit = max(6, min(80, math.ceil(4 * mutation.tried / len(sources))))
         found = read_mutations(sources, seed=mutation.seed, limit=limit)
+        if not self._options.overwrite:
+            found = {path: [one for one in several if not self._exists(Mutant(path, one))] for path, several in found.items()}
         per_file = mutation.per_file or max(4, math.ceil(2 * mutation.count / max(1, len(found))))
         return MutantQueue.of(found, seed=mutation.seed, per_place=mutation.per_place, per_file=per_file)
+
+    def _exists(self, mutant: Mutant) -> bool:
+        exists = (self._field.out_dir / _name(self._host, mutant)).exists()
+        self.existing += exists
+        return exists
 
     async def _portion(self, portion: Sequence[Mutant], queue: MutantQueue) -> list[_Found]:
         """The bugs among some mutants."""
@@ -168,8 +178,6 @@ class Workshop:
     async def _finish(self, mutant: Mutant, failing: Sequence[str]) -> tuple[BuildReport | None, Outcome, str]:
         started = time.monotonic()
         name = _name(self._host, mutant)
-        if not self._options.overwrite and await asyncio.to_thread((self._field.out_dir / name).exists):
-            return None, "unfit", f"there is a task {name} already"
         place = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._field.staging))
         try:
             taken = await asyncio.to_thread(
@@ -200,7 +208,7 @@ class Workshop:
         """The issue's text, and how often a model was asked for it."""
         secrets = _lines(self._host.sources[mutant.path], mutant)
         evidence = gather(
-            project=_stem(self._host),
+            project=self._host.prepared.plan.name or _stem(self._host),
             language=self._host.module.name,
             failing=proven.validation.fail_to_pass,
             log=proven.log,

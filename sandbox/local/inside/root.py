@@ -112,9 +112,6 @@ def make_root(template: Template, spec: dict[str, Any], *, scratch: str | None) 
     os.mkdir("proc")
     kernel.mount("proc", "proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     os.makedirs(spec["home"][1:], exist_ok=True)
-    for source, target in spec["binds"]:
-        os.makedirs(target[1:], exist_ok=True)
-        kernel.mount(f"{HOLD}/{source}", target[1:], "", kernel.MS_BIND | kernel.MS_REC)
     for target, text in spec["files"]:
         os.makedirs(os.path.dirname(target[1:]), exist_ok=True)
         with open(target[1:], "w") as file:
@@ -124,6 +121,10 @@ def make_root(template: Template, spec: dict[str, Any], *, scratch: str | None) 
         os.symlink(link, target[1:])
     for index, path in enumerate(spec["kept"]):
         _keep(index, path[1:], f"{hold}/up", spec)
+    # After what would cover them: a toolchain may lie in a directory that is kept.
+    for source, target in spec["binds"]:
+        os.makedirs(target[1:], exist_ok=True)
+        kernel.mount(f"{HOLD}/{source}", target[1:], "", kernel.MS_BIND | kernel.MS_REC)
     os.makedirs(spec["workdir"][1:], exist_ok=True)
     kernel.pivot_root(top)
 

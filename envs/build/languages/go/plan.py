@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Final
 
@@ -29,7 +30,7 @@ from podgym.envs.build.languages.go.script import (
     run_script,
 )
 from podgym.envs.build.languages.go.source import debian_packages, uses_cgo
-from podgym.envs.build.languages.go.toolchain import choose_go
+from podgym.envs.build.languages.go.toolchain import choose_go, needed
 from podgym.envs.build.languages.rust.packages import wanted
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
@@ -67,7 +68,7 @@ class _Plan:
         if None in by_module and self.base.directories and len(by_module) > 1:
             self.notes.append(f"left out tests outside of any module: {', '.join(by_module.pop(None)[:5])}")
         files = [self.files(directory) for directory in by_module if directory is not None]
-        image, why = choose_go(
+        choice = choose_go(
             (one for pair in files for one in pair),
             request.ci.versions.get("go", ()),
             committed=request.committed,
@@ -75,8 +76,11 @@ class _Plan:
             catalogue=request.catalogue,
         )
         cut = (request.committed.astimezone(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
-        start = prelude(request.exports, cut=cut)
-        units = [self.unit(directory, paths, str(number)) for number, (directory, paths) in enumerate(by_module.items())]
+        start = prelude(request.exports, cut=cut, need=needed(one for pair in files for one in pair))
+        units = [
+            replace(self.unit(directory, paths, str(number)), older=choice.older)
+            for number, (directory, paths) in enumerate(by_module.items())
+        ]
         install: list[str] = []
         for unit, directory in zip(units, by_module, strict=True):
             if directory is None and not unit.link:
@@ -106,12 +110,12 @@ class _Plan:
         return BuildPlan(
             language="go",
             build_system="go",
-            toolchain=image.version,
-            why_toolchain=why,
+            toolchain=choice.image.version,
+            why_toolchain=choice.why,
             framework="go test",
             name=self.base.read(first).module if first is not None else "",
             root=units[0].directory,
-            base=image.name,
+            base=choice.image.name,
             mirror=request.catalogue.mirror,
             packages=tuple(dict.fromkeys((*wanted(request.ci.packages), *packages))),
             manifests=self.manifests() if fetched else (),

@@ -29,41 +29,75 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 
 _PRELUDE: Final = """\
 set -eu
-{exports}export PATH="$PATH:{path}"
+{exports}export PATH="{gopath}/bin:$PATH:{path}"
 unset GOFLAGS GOWORK || true
-top={workdir} state={state} log={log} cut={cut}
+top={workdir} state={state} log={log} cut={cut} need={need}
 mkdir -p "$state" "$GOMODCACHE" "$GOCACHE"
 again() {{ "$@" || {{ sleep 3; "$@"; }}; }}
+release() {{
+  (cd / && GOFLAGS=-modcacherw GOTOOLCHAIN=$1 go version >&2) || return 1
+  mkdir -p {gopath}/bin
+  ln -sf "$GOMODCACHE/golang.org/toolchain@v0.0.1-$1".*/bin/* {gopath}/bin/
+  hash -r
+}}
+have=$(cd / && go env GOVERSION)
+if [ -n "$need" ] && [ "$have" != "$need" ] && [ "$(printf '%s\\n' "$have" "$need" | sort -V | tail -n 1)" = "$need" ]; then
+  release "$need" || {{ echo "go.mod asks for $need; there is $have." >&2; exit 1; }}
+  echo "go, from the module proxy: $need" >> "$log"
+fi
+clean() {{ find "$GOMODCACHE/cache/download" -type f -name '*.zip' -delete 2>/dev/null || true; }}
 """
 _COMPILE: Final = """\
 cd {directory}
 writable={writable}
 for file in go.mod go.sum; do [ ! -f "$file" ] || cp "$file" "$state/$file.{name}"; done
-flags=none
-for one in {modes}; do
-  if again env GOFLAGS="$writable $one" go list -deps -test {tags} {packages} >/dev/null; then flags=$one; break; fi
-done
-if [ "$flags" = none ]; then
-  flags={otherwise}
-  echo "go list fails: some imports cannot be had" >> "$log"
-elif [ "$flags" = -mod=mod ]; then
-  echo "go.mod or go.sum is not whole; both are completed for each run" >> "$log"
-fi
-printf '%s' "$flags" > "$state/flags.{name}"
-export GOFLAGS="$writable $flags"
-if ! go test -vet=off -exec=true {tags} {packages} >"$state/compile.{name}" 2>&1; then
-  tail -n 200 "$state/compile.{name}" >&2
+programs() {{ GOFLAGS="$writable $flags" go test -vet=off -exec=true {tags} "$@"; }}
+every() {{
+  flags=none
+  for one in {modes}; do
+    if again env GOFLAGS="$writable $one" go list -deps -test {tags} {packages} >/dev/null; then flags=$one; break; fi
+  done
+  if [ "$flags" = none ]; then
+    flags= && echo "go list fails: some imports cannot be had" >> "$log"
+  elif [ "$flags" = -mod=mod ]; then
+    echo "go.mod or go.sum is not whole; both are completed for each run" >> "$log"
+  fi
+  ! programs {packages} >"$state/out" 2>&1 || return 0
+  if grep -q 'invalid reference to' "$state/out"; then
+    # Since 1.23 the linker refuses what older code takes from the runtime.
+    flags="$flags -ldflags=-checklinkname=0"
+    ! programs {packages} >"$state/out" 2>&1 || return 0
+  fi
+  tail -n 100 "$state/out" >&2
+  return 1
+}}
+older() {{
+  [ -n "{older}" ] || return 1
+  for one in $(cd / && GOFLAGS= go list -m -versions -f '{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}' golang.org/toolchain | tr ' ' '\\n' |
+    grep -E "^v0[.]0[.]1-go{older}([.][0-9]+)?[.]$(go env GOOS)-$(go env GOARCH)\\$" | sort -V | tail -n 1); do
+    one=${{one#v0.0.1-}} one=${{one%.*}}
+    kept=$flags
+    release "$one" || return 1
+    every || programs {touched} >/dev/null 2>&1 || {{ rm -f {gopath}/bin/go {gopath}/bin/gofmt; hash -r; flags=$kept; return 1; }}
+    echo "go, from the module proxy, because what the fix touches does not compile by $have: $one" >> "$log"
+    return 0
+  done
+  return 1
+}}
+if ! every && {{ [ -z "{touched}" ] || programs {touched} >/dev/null 2>&1 || ! older; }}; then
   echo "not all test packages compile" >> "$log"
   good={no_source}
-  for one in {touched}; do if go build -o /dev/null {tags} "$one"; then good=1; fi; done
+  for one in {touched}; do if GOFLAGS="$writable $flags" go build -o /dev/null {tags} "$one"; then good=1; fi; done
   [ -n "$good" ] || exit 1
 fi
-rm -f "$state/compile.{name}"
+printf '%s' "$flags" > "$state/flags.{name}"
+rm -f "$state/out"
 for file in {tracked}; do
   [ ! -f "$state/$file.{name}" ] || cmp -s "$state/$file.{name}" "$file" || cp "$state/$file.{name}" "$file"
 done
 rm -f "$state/go.mod.{name}" "$state/go.sum.{name}"
 cd "$top"
+clean
 """
 _INIT: Final = """\
 cd {directory}
@@ -108,6 +142,8 @@ class Unit:
     vendor: bool = False
     link: str = ""
     """The path that the repository is imported under, where it is compiled without modules."""
+    older: str = ""
+    """The minor version that the code is of, where the image has a newer one."""
     alone: bool = False
     """There is a workspace above that does not use the module."""
 
@@ -129,10 +165,10 @@ class Unit:
         return shlex.quote(f"-tags={','.join(self.tags)}") if self.tags else ""
 
 
-def prelude(exports: Mapping[str, str], *, cut: str) -> str:
-    """What every step begins with."""
+def prelude(exports: Mapping[str, str], *, cut: str, need: str) -> str:
+    """What every step begins with; `need` is a release that the image may be too old for."""
     lines = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted({**exports, **ENVIRONMENT}.items()))
-    return _PRELUDE.format(exports=lines, path=PATH, workdir=WORKDIR, state=_STATE, log=INSTALL_LOG, cut=cut)
+    return _PRELUDE.format(exports=lines, path=PATH, workdir=WORKDIR, state=_STATE, log=INSTALL_LOG, cut=cut, need=need, gopath=_GOPATH)
 
 
 def download_script(directories: Sequence[str]) -> str:
@@ -141,7 +177,7 @@ def download_script(directories: Sequence[str]) -> str:
     for directory in directories:
         failed = shlex.quote(f"not all modules of {directory or 'go.mod'} could be fetched")
         lines.append(f'cd "$top"/{shlex.quote(directory)} && again go mod download || echo {failed} >> "$log"')
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "clean"]) + "\n"
 
 
 def init_script(unit: Unit, path: str, pins: Mapping[str, str]) -> str:
@@ -162,7 +198,8 @@ def compile_script(unit: Unit) -> str:
         name=unit.name,
         writable="" if unit.link else "-modcacherw",
         modes=" ".join(modes),
-        otherwise="''",
+        older=unit.older,
+        gopath=_GOPATH,
         tags=unit.tag_words,
         packages=shlex.join(unit.packages),
         no_source="" if unit.touched else "1",
@@ -180,7 +217,7 @@ def extra_script(unit: Unit, gomod: str) -> str:
         f"cd {shlex.quote(unit.place)}\n"
         f'again env GOWORK=off GOFLAGS="-modcacherw -mod=mod" {download} all >&2 || env GOWORK=off GOFLAGS=-modcacherw {download} >&2 ||\n'
         '  echo "not fetched: modules that are named later" >&2\n'
-        'cd "$top" && rm -rf "$more"\n'
+        'cd "$top" && rm -rf "$more"\nclean\n'
     )
 
 

@@ -1,9 +1,12 @@
-"""Which Go compiles a repository of some date. Newer releases take older code, so what go.mod names is the least that will do."""
+"""Which Go compiles a repository of some date. Newer releases take older code, so what go.mod names is the least that will do;
+what no image has can be fetched as a module.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -11,10 +14,20 @@ from podgym.envs.build.catalogue import BaseImage, Catalogue, version_key
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.go.gomod import GoMod, least_go
 
-__all__ = ["choose_go", "released_by"]
+__all__ = ["Choice", "choose_go", "needed", "released_by"]
 
 _FIRST: Final = (2012, 1)
 """Go 1.0 is of March 2012; since 1.5 of August 2015 there is a release each February and August."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The image, and why."""
+
+    image: BaseImage
+    why: str
+    older: str = ""
+    """The minor version that would be better, where the image has a newer one."""
 
 
 def released_by(day: date) -> str:
@@ -23,8 +36,20 @@ def released_by(day: date) -> str:
     return f"1.{max(4, 4 + half_years)}"
 
 
-def choose_go(files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime, asked: str, catalogue: Catalogue) -> tuple[BaseImage, str]:
-    """The image and why. Raises `BuildError` (no_toolchain) where none is new enough."""
+def needed(files: Iterable[GoMod]) -> str:
+    """The release without which go.mod is refused, such as `go1.22.3`; empty where any will do."""
+    least = least_go(files)
+    parts = version_key(least)
+    if parts < (1, 21) or not re.fullmatch(r"\d+\.\d+(\.\d+|rc\d+)?", least):
+        return ""
+    return f"go{least}" if len(parts) > 2 else f"go{least}.0"
+
+
+def choose_go(files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime, asked: str, catalogue: Catalogue) -> Choice:
+    """Where none is new enough it is the newest, to which the build adds what is needed.
+
+    Raises `BuildError` (no_toolchain) where there is none at all.
+    """
     files = list(files)
     least = asked or least_go(files)
     pinned = max((file.toolchain for file in files if re.match(r"\d+\.\d+", file.toolchain)), key=version_key, default="")
@@ -41,14 +66,12 @@ def choose_go(files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime,
         best, why = least, "the go line of go.mod"
     prefer = ".".join(map(str, version_key(best)[:2]))
     image = catalogue.choose("go", lambda version: version_key(version) >= version_key(least)[:2], prefer=prefer)
+    image = image or catalogue.nearest("go", prefer)
     if image is None:
-        images = catalogue.of("go")
         raise BuildError(
-            f"The project asks for Go {least}; the newest base image is {images[-1].version if images else 'none'}.",
-            stage="plan",
-            reason="no_toolchain",
-            remedy="Add an image to the catalogue, name a version with --toolchain, or choose an earlier commit.",
+            "There is no base image with Go.", stage="plan", reason="no_toolchain", remedy="Add one to the catalogue, or let it be pulled."
         )
     if version_key(image.version)[:2] != version_key(best)[:2]:
         why = f"the nearest image to {prefer}, {why}"
-    return image, why
+    newer = version_key(image.version)[:2] > version_key(best)[:2]
+    return Choice(image, why, prefer if newer else "")

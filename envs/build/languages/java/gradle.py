@@ -140,7 +140,7 @@ class _Commands:
                 f"{TOOLS}/init.gradle",
                 init_script(toolchain=other, mirror=exports.get("MAVEN_MIRROR_URL", "")),
             )
-            + file_of(f"{BIN}/gradle", gradle_wrapper(opened=self._jdk.opened, version=version), mode="755")
+            + file_of(f"{BIN}/gradle", gradle_wrapper(self._jdk.wanted), mode="755")
             + get_gradle(gradle, url, self._build.wrapper_root)
         )
         return (Step(run=run, timeout_s=self._request.step_timeout_s),)

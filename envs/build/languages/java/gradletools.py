@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from podgym.envs.build.languages.java.settings import BIN, JDK, opened_options
+from podgym.envs.build.languages.java.settings import BIN, JDK, java_environment
 from podgym.envs.build.plan import TOOLS
 
 __all__ = ["get_gradle", "gradle_properties", "gradle_wrapper", "init_script"]
@@ -56,14 +56,14 @@ def get_gradle(version: str, url: str, root: str) -> str:
     )
 
 
-def gradle_wrapper(*, opened: bool, version: int) -> str:
-    """The script `gradle` for the build, the tests and the agent."""
+def gradle_wrapper(wanted: int) -> str:
+    """The script `gradle` for the build, the tests and the agent; `wanted` is the JDK that the project is used to."""
     lines = [
         "#!/bin/sh",
         "# Gradle as this project is built and tested here; PODGYM_ONLINE=1 lets it use the network.",
-        f"export JAVA_HOME={JDK} GRADLE_USER_HOME={_HOME}",
+        *java_environment(wanted),
+        f"export GRADLE_USER_HOME={_HOME}",
         "unset GRADLE_OPTS GRADLE_HOME",
-        *([f"export JDK_JAVA_OPTIONS={shlex.quote(opened_options(version))}"] if opened else []),
         "offline=--offline",
         '[ -z "${PODGYM_ONLINE:-}" ] || offline=',
         f'exec {TOOLS}/gradle-program $offline --no-daemon --console=plain --no-build-cache --init-script {TOOLS}/init.gradle "$@"',

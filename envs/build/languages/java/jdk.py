@@ -1,7 +1,8 @@
 """Which JDK a project is built and tested with, of those that can be had.
 
 A JDK compiles for older releases, so the newest level that any module asks for is the least one; `javac` drops the oldest levels,
-and each Gradle runs on JDKs up to a certain one, so there is a most one too. Between them what the project pins, then what its CI
+and each Gradle runs on JDKs up to a certain one, so there is a most one too (which a compiler that raises old levels
+lifts where only newer JDKs are there). Between them what the project pins, then what its CI
 uses, then the level itself decides.
 """
 
@@ -21,8 +22,6 @@ __all__ = ["JavaNeeds", "Jdk", "choose_jdk", "major", "pinned_java"]
 
 _FLOORS: Final = ((5, 8), (6, 11), (7, 19))
 """The last JDK whose compiler still takes a language level."""
-_DROPPED: Final = 16
-"""Since this JDK, reflection into its own classes fails where it only warned before."""
 _NEWEST: Final = 99
 _TIMES: Final = ((2018, 8), (2021, 11), (2023, 17))
 """What projects that say nothing were built with, before a year's end."""
@@ -67,11 +66,6 @@ class Jdk:
         """Of the image's JDK."""
         return major(self.image.version) or 0
 
-    @property
-    def opened(self) -> bool:
-        """Whether code that was written for an older JDK needs its reflection allowed."""
-        return self.wanted < _DROPPED <= self.version
-
 
 def choose_jdk(needs: JavaNeeds, catalogue: Catalogue, *, committed: datetime, asked: str = "") -> Jdk:
     """Raises `BuildError` (no_toolchain) where the catalogue has no JDK at all."""
@@ -89,6 +83,10 @@ def choose_jdk(needs: JavaNeeds, catalogue: Catalogue, *, committed: datetime, a
         return number == wanted if asked else least <= number <= max(ceiling, least)
 
     image = catalogue.choose("java", accepts, prefer=str(wanted))
+    if not asked and image not in (here := catalogue.here("java")):
+        # A newer JDK that is there does too, with a compiler that raises old levels.
+        later = [one for one in here if least <= (major(one.version) or 0) <= needs.most]
+        image = later[0] if later else image
     if image is None:
         image = catalogue.nearest("java", str(max(wanted, least) if wanted <= ceiling else wanted))
         if image is None:
@@ -99,7 +97,8 @@ def choose_jdk(needs: JavaNeeds, catalogue: Catalogue, *, committed: datetime, a
                 remedy="Name a mirror that has one, or pull `maven:3-eclipse-temurin-17`.",
             )
         notes.append(f"no base image with a JDK of {least} to {ceiling if ceiling < _NEWEST else 'the newest'}: taking {image.name}")
-    return Jdk(image, why, wanted, tuple(notes))
+    other = "" if major(image.version) == wanted else f" ({wanted}; {image.version} is there)"
+    return Jdk(image, why + other, wanted, tuple(notes))
 
 
 def _wanted(needs: JavaNeeds, least: int, committed: datetime) -> tuple[int, str]:

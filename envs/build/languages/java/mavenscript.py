@@ -23,6 +23,9 @@ from podgym.verifiers import ReportSource, TestCommand
 
 __all__ = ["MavenScript"]
 
+_STILL_TAKEN: Final = 8
+_DEFAULT: Final = 5
+"""The level of old releases of the compiler's plug-in."""
 _ODD: Final = re.compile(r"[^\w./+@%=:,~ -]")
 
 
@@ -40,11 +43,11 @@ class MavenScript:
         scope, version = self._scope, self._jdk.version
         exports = self._request.exports
         levels = levels_of(scope.reactor, scope.built)
-        shim = self._lenient(levels)
+        lowest = self._lowest(levels)
         trust = trusted(exports)
         pom = posixpath.basename(scope.root.path)
         flags = [*(f"-P{name}" for name in scope.profiles), *(["-f", pom] if pom != "pom.xml" else [])]
-        wrapper = maven_wrapper(version=version, opened=self._jdk.opened, shim=shim, flags=flags, trust=bool(trust))
+        wrapper = maven_wrapper(wanted=self._jdk.wanted, lowest=lowest, flags=flags, trust=bool(trust))
         directories = dict.fromkeys([scope.root.directory, ""])
         text = (
             prelude(exports)
@@ -54,7 +57,7 @@ class MavenScript:
             + file_of(f"{TOOLS}/settings-tested.xml", settings_xml(exports, tested=True))
             + file_of(f"{TOOLS}/toolchains.xml", toolchains_xml(toolchain_versions(scope.reactor, scope.built), version))
             + file_of(f"{BIN}/mvn", wrapper, mode="755")
-            + (lenient_javac(version) if shim else "")
+            + (lenient_javac() if lowest else "")
             + get_maven(least_maven(scope.reactor, scope.built, self._request.base, directories))
             + _CENTRAL.format(maven=MAVEN, jdk=JDK, tools=TOOLS)
         )
@@ -66,20 +69,15 @@ class MavenScript:
             steps.append(Step(run=run, timeout_s=self._timeout_s))
         return tuple(steps)
 
-    def _lenient(self, levels: Sequence[int]) -> bool:
-        """Whether the compiler is given levels that it does not take, or none by POMs that are all here, which means an old one."""
-        compilers = [
-            entry
-            for pom in self._scope.built
-            for one in self._scope.reactor.line(pom)
-            for entry in one.configurations("maven-compiler-plugin")
-        ]
+    def _lowest(self, levels: Sequence[int]) -> int:
+        """The oldest level that a compiler may refuse, 0 for none. No level at all in POMs that are all here means an old default."""
+        line = self._scope.reactor.line
+        compilers = [entry for pom in self._scope.built for one in line(pom) for entry in one.configurations("maven-compiler-plugin")]
         if any(entry.value("compilerId") not in ("", "javac") for entry in compilers):
-            return False
-        dropped = 8 if self._jdk.version >= 20 else 7
+            return 0
         if levels:
-            return min(levels) < dropped
-        return all(self._scope.reactor.outer_parent(pom) is None for pom in self._scope.built)
+            return min(levels) if min(levels) < _STILL_TAKEN else 0
+        return _DEFAULT if all(self._scope.reactor.outer_parent(pom) is None for pom in self._scope.built) else 0
 
     def install(self) -> tuple[Step, ...]:
         """A build of the repository with one class of tests a module, first online, then offline as the tests are run."""

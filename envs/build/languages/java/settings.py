@@ -17,11 +17,13 @@ from podgym.envs.build.plan import TOOLS
 __all__ = [
     "BIN",
     "JDK",
+    "LEAST",
     "MARKS",
     "MAVEN",
+    "NUMBER",
     "SKIPPED",
+    "java_environment",
     "maven_wrapper",
-    "opened_options",
     "proxies",
     "settings_xml",
     "toolchains_xml",
@@ -69,9 +71,19 @@ _COMPILER: Final = tuple(
     for name in ("api", "code", "comp", "file", "jvm", "main", "model", "parser", "processing", "tree", "util")
 )
 """What old releases of Lombok and Error Prone reach into."""
+_CLOSED: Final = 16
+"""Since this JDK, reflection into its own classes fails where it only warned before."""
 _NO_MANAGER: Final = 18
 _NO_MANAGER_AT_ALL: Final = 24
 _MODULES: Final = 9
+_STILL_TAKEN: Final = 8
+"""The oldest language level that every JDK takes."""
+NUMBER: Final = """sed -n 's/^JAVA_VERSION="\\(1\\.\\)\\{{0,1\\}}\\([0-9]*\\).*/\\2/p' {home}/release 2>/dev/null | head -n 1"""
+"""Shell that prints the number of the JDK in a directory."""
+LEAST: Final = (
+    """if [ "$version" -ge 20 ]; then echo 8; elif [ "$version" -ge 12 ]; then echo 7; elif [ "$version" -ge 9 ]; then echo 6; fi"""
+)
+"""Shell that prints the oldest language level that the compiler of JDK `$version` takes."""
 
 
 _NOT_SKIPPED: Final = (
@@ -80,42 +92,58 @@ _NOT_SKIPPED: Final = (
 """What projects that test only where they are told to set to true."""
 
 
-def maven_wrapper(*, version: int, opened: bool, shim: bool, flags: Sequence[str], trust: bool) -> str:
-    """The script. `version` is the JDK's, `opened` whether the tests were written for one before 16, `shim` whether its compiler is
-    asked for levels that it does not take; `flags` are the project's own."""
-    options = ["-Xmx1536m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+IgnoreUnrecognizedVMOptions"]
-    if version >= _MODULES:
-        options += [f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *_COMPILER)]
+def java_environment(wanted: int) -> list[str]:
+    """Lines that begin a wrapper: the JDK as it is in the image, whose number is `version`; and for code that was written for one before
+    16, options that let it run on a newer one."""
+    lines = [
+        f"export JAVA_HOME={JDK}",
+        f"version=$({NUMBER.format(home=JDK)})",
+        "version=${version:-0}",
+    ]
+    if wanted < _CLOSED:
+        opened = (f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED)
+        options = " ".join([*opened, "-Dnet.bytebuddy.experimental=true", "-XX:+IgnoreUnrecognizedVMOptions"])
+        lines += [
+            f'if [ "$version" -ge {_CLOSED} ]; then export JDK_JAVA_OPTIONS={shlex.quote(options)}; fi',
+            f'if [ "$version" -ge {_NO_MANAGER} ] && [ "$version" -lt {_NO_MANAGER_AT_ALL} ]; then',
+            '  export JDK_JAVA_OPTIONS="$JDK_JAVA_OPTIONS -Djava.security.manager=allow"',
+            "fi",
+        ]
+    return lines
+
+
+def maven_wrapper(*, wanted: int, lowest: int, flags: Sequence[str], trust: bool) -> str:
+    """The script. `wanted` is the JDK that the project is used to, `lowest` the oldest language level that it asks for, 0 for none;
+    `flags` are the project's own. What depends on the JDK is decided when it runs, because a plan may be moved to another image."""
+    opened = " ".join(f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *_COMPILER))
+    store = f"-Djavax.net.ssl.trustStore={TOOLS}/trust.jks -Djavax.net.ssl.trustStorePassword=changeit"
+    told = [*_FLAGS, *(f"-D{name}" for name in SKIPPED), *flags]
     lines = [
         "#!/bin/sh",
         "# Maven as this project is built and tested here; PODGYM_ONLINE=1 lets it use the network.",
-        f"export JAVA_HOME={JDK} MAVEN_SKIP_RC=1",
-        f'export MAVEN_OPTS="{" ".join(options)}${{MAVEN_OPTS:+ $MAVEN_OPTS}}"',
+        *java_environment(wanted),
+        "export MAVEN_SKIP_RC=1",
         "unset M2_HOME MAVEN_HOME MAVEN_ARGS MAVEN_CONFIG",
+        'MAVEN_OPTS="-Xmx1536m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+IgnoreUnrecognizedVMOptions${MAVEN_OPTS:+ $MAVEN_OPTS}"',
+        f'[ "$version" -lt {_MODULES} ] || MAVEN_OPTS="$MAVEN_OPTS {opened}"',
+        "offline=-o lenient=",
+        'if [ -n "${PODGYM_ONLINE:-}" ]; then',
+        "  offline='-Daether.connector.connectTimeout=15000 -Dmaven.wagon.http.retryHandler.count=3'",
+        *([f'  MAVEN_OPTS="$MAVEN_OPTS {store}"'] if trust else []),
+        "fi",
+        "export MAVEN_OPTS",
     ]
-    if opened and (spared := opened_options(version)):
-        lines.append(f"export JDK_JAVA_OPTIONS={shlex.quote(spared)}")
-    lines.append("offline=-o")
-    online = "offline='-Daether.connector.connectTimeout=15000 -Dmaven.wagon.http.retryHandler.count=3'"
-    store = f' MAVEN_OPTS="$MAVEN_OPTS -Djavax.net.ssl.trustStore={TOOLS}/trust.jks -Djavax.net.ssl.trustStorePassword=changeit"'
-    lines.append(f'if [ -n "${{PODGYM_ONLINE:-}}" ]; then {online}{store if trust else ""}; fi')
-    told = [*_FLAGS, *(f"-D{name}" for name in SKIPPED), *flags]
-    if shim:
-        told += ["-Dmaven.compiler.fork=true", f"-Dmaven.compiler.executable={BIN}/javac-lenient"]
-    lines.append(
-        f'exec {MAVEN}/bin/mvn $offline -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
+    if 0 < lowest < _STILL_TAKEN:
+        lines += [
+            f"case $({LEAST}) in {'|'.join(str(least) for least in (6, 7, 8) if lowest < least)})",
+            f"  lenient='-Dmaven.compiler.fork=true -Dmaven.compiler.executable={BIN}/javac-lenient' ;;",
+            "esac",
+        ]
+    lines += [
+        f'exec {MAVEN}/bin/mvn $offline $lenient -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
         f'-Dmaven.repo.local={TOOLS}/m2 {shlex.join(told)} "$@"'
-    )
+    ]
     return "\n".join(lines) + "\n"
-
-
-def opened_options(version: int) -> str:
-    """Options that let code for an older JDK run on this one, as far as this one knows them."""
-    options = [f"--add-opens={name}=ALL-UNNAMED" for name in _OPENED]
-    options += ["-Dnet.bytebuddy.experimental=true", "-XX:+IgnoreUnrecognizedVMOptions"]
-    if _NO_MANAGER <= version < _NO_MANAGER_AT_ALL:
-        options.append("-Djava.security.manager=allow")
-    return " ".join(options)
 
 
 def settings_xml(exports: Mapping[str, str], *, tested: bool) -> str:

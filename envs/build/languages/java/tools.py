@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from podgym.envs.build.languages.java.settings import BIN, JDK, MAVEN
+from podgym.envs.build.languages.java.settings import BIN, JDK, LEAST, MAVEN, NUMBER
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS
 
 __all__ = ["file_of", "get_maven", "lenient_javac", "link_jdk", "prelude", "trust_store"]
@@ -25,7 +25,7 @@ _LINK_JDK: Final = """\
 found=
 for home in "${{JAVA_HOME:-}}" /opt/java/openjdk /usr/lib/jvm/* /opt/java/* /opt/jdk*; do
   [ -x "$home/bin/javac" ] || continue
-  number=$(sed -n 's/^JAVA_VERSION="\\(1\\.\\)\\{{0,1\\}}\\([0-9]*\\).*/\\2/p' "$home/release" 2>/dev/null | head -n 1)
+  number=$({number})
   if [ "$number" = {version} ]; then found=$home; break; fi
 done
 if [ -z "$found" ]; then
@@ -85,7 +85,9 @@ _LENIENT: Final = """\
 cat > {bin}/javac-lenient <<'PODGYM_END'
 #!/bin/sh
 # The compiler, with the language levels that it has dropped raised to the oldest that it takes.
-change='s/^"\\{{0,1\\}}\\(1\\.\\)\\{{0,1\\}}[3-{last}]"\\{{0,1\\}}$/{least}/'
+version=$({number})
+least=$({least})
+change="s/^\\"\\{{0,1\\}}\\(1\\.\\)\\{{0,1\\}}[3-$(( ${{least:-4}} - 1 ))]\\"\\{{0,1\\}}\\$/${{least:-4}}/"
 for one; do
   shift
   case $one in
@@ -137,7 +139,7 @@ def prelude(exports: Mapping[str, str]) -> str:
 
 def link_jdk(version: int) -> str:
     """Finds the JDK and links it and its programs."""
-    return _LINK_JDK.format(version=version, jdk=JDK, bin=BIN)
+    return _LINK_JDK.format(version=version, jdk=JDK, bin=BIN, number=NUMBER.format(home='"$home"'))
 
 
 def trust_store(bundle: str) -> str:
@@ -145,10 +147,9 @@ def trust_store(bundle: str) -> str:
     return _TRUST.format(tools=TOOLS, jdk=JDK, bundle=shlex.quote(bundle)) if bundle else ""
 
 
-def lenient_javac(version: int) -> str:
-    """A compiler that raises levels below the oldest that JDK `version` takes."""
-    least = 8 if version >= 20 else 7 if version >= 12 else 6
-    return _LENIENT.format(bin=BIN, jdk=JDK, last=least - 1, least=least)
+def lenient_javac() -> str:
+    """A compiler that raises levels below the oldest that the image's takes."""
+    return _LENIENT.format(bin=BIN, jdk=JDK, number=NUMBER.format(home=JDK), least=LEAST)
 
 
 def get_maven(wanted: str) -> str:

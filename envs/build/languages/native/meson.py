@@ -105,7 +105,7 @@ fi
 mkdir -p "$out/junit"
 export PODGYM_REPORT="$out"
 rm -f "$build"/meson-logs/testlog*
-meson test -C "$build" --no-rebuild --num-processes 1 --print-errorlogs --wrapper {BIN}/cases >&2
+meson test -C "$build" --no-rebuild --num-processes 1 --timeout-multiplier 4 --print-errorlogs --wrapper {BIN}/cases >&2
 code=$?
 for file in "$build"/meson-logs/testlog*.junit.xml; do
   [ ! -s "$file" ] || cp "$file" "$out/junit/meson.xml"

@@ -12,6 +12,8 @@ from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.native import autotools, cmake, make, meson, needs
 from podgym.envs.build.languages.native.choice import Choice, choose
 from podgym.envs.build.languages.native.paths import NativePaths, owns, vendored
+from podgym.envs.build.languages.native.pythonneeds import python_needs
+from podgym.envs.build.languages.native.pythonsteps import install_python
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
 from podgym.sandbox import Limits, Step
@@ -59,7 +61,10 @@ class NativeModule:
             report=ReportSource(format="mixed", max_bytes=64 << 20),
             timeout_s=request.suite_timeout_s,
         )
-        steps = [Step(run=script, timeout_s=request.step_timeout_s) for script in (dependencies, install)]
+        python = python_needs(request.fixed, request.ci.commands)
+        scripts = [install_python(python, request.exports, request.committed), install] if python else [install]
+        packages += ["python3", "python3-pip"] if python else []
+        before = (Step(run=dependencies, timeout_s=request.step_timeout_s),) if dependencies else ()
         return BuildPlan(
             language=self._name,
             build_system=choice.system,
@@ -71,8 +76,8 @@ class NativeModule:
             base=image.name,
             mirror=request.catalogue.mirror,
             packages=_packages(packages, choice, request.fixed),
-            dependencies=tuple(steps[:1]) if dependencies else (),
-            install=tuple(steps[1:]),
+            dependencies=before,
+            install=tuple(Step(run=script, timeout_s=request.step_timeout_s) for script in scripts),
             env={"HOME": "/root"},
             tests=(command,),
             limits=_LIMITS,
@@ -120,14 +125,18 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     tree, ci, root = request.fixed, request.ci, choice.root
     variables = dict(request.exports)
     environment = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
-    found = [*needs.ci_needs(ci), *needs.header_needs(tree, root, tests_only=choice.system in ("cmake", "meson"))]
+    found = [
+        *needs.ci_needs(ci),
+        *needs.manager_needs(tree, root),
+        *needs.header_needs(tree, root, tests_only=choice.system in ("cmake", "meson")),
+    ]
     if choice.cmake is not None:
         facts = choice.cmake
         return (
             [*cmake.cmake_packages(facts), *needs.cmake_needs(facts), *found],
             cmake.cmake_dependencies(facts, tree, variables),
             cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables),
-            cmake.cmake_test(facts, root),
+            cmake.cmake_test(facts, root, timeout_s=request.suite_timeout_s),
         )
     if choice.system == "meson":
         return (

@@ -6,6 +6,7 @@ required, are left out as well.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterable
@@ -24,18 +25,18 @@ from podgym.envs.build.languages.native.packages import (
 from podgym.envs.build.languages.native.paths import SOURCES, vendored
 from podgym.envs.build.tree import Tree
 
-__all__ = ["autotools_needs", "ci_needs", "cmake_needs", "header_needs", "make_needs", "meson_needs", "without_published"]
+__all__ = ["autotools_needs", "ci_needs", "cmake_needs", "header_needs", "make_needs", "manager_needs", "meson_needs", "without_published"]
 
 _HEAVY: Final = re.compile(
     r"qt\w+-dev|qt6-.*|libopencv-dev|libgtk.*|libwx.*|llvm-dev|libclang-dev|default-(jdk|jre)-headless|libav\w+-dev|libgdal-dev|libopenmpi-dev"
     r"|doxygen|git|clang.*|cppcheck|ccache|libboost-all-dev|texlive.*|pandoc|docbook.*|libsdl.*|libglfw.*|freeglut.*|libglew.*|swig|nodejs|golang"
     r"|cargo|rustc|gfortran|lcov|gcovr|graphviz|asciidoctor|libgirepository.*|gobject-introspection|valac|gtk-doc-tools|libvirt-dev|extra-cmake.*"
-    r"|xvfb|imagemagick|ffmpeg|bear|shellcheck|python-is-python3|libopenexr-dev|libosg.*|libvtk.*|qtbase5.*"
+    r"|xvfb|valgrind|asciidoc.*|imagemagick|ffmpeg|bear|shellcheck|python-is-python3|libopenexr-dev|libosg.*|libvtk.*|qtbase5.*"
 )
 _UNWANTED: Final = re.compile(
     r"gcc.*|g\+\+.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen|texlive.*|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
     r"|.*(mingw|cross|i386|armhf|arm64|aarch64|riscv|powerpc|s390x).*|wine.*|qemu.*|snapd|apt-.*|software-properties.*|ca-certificates|gnupg.*|git.*"
-    r"|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
+    r"|valgrind.*|gdb|asciidoc.*|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
     r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
 )
 _MAX_PACKAGES: Final = 80
@@ -79,6 +80,23 @@ def cmake_needs(facts: CMakeFacts) -> list[str]:
         if package is not None and not _HEAVY.fullmatch(package):
             found.append(package)
     return _known(found)
+
+
+def manager_needs(tree: Tree, root: str) -> list[str]:
+    """What Conan's and vcpkg's files ask for, as packages of Debian."""
+    names: list[str] = []
+    for file in ("conanfile.txt", "conanfile.py", "test/conanfile.txt", "tests/conanfile.txt"):
+        names += re.findall(r"(?<![\w./-])([a-z][\w.+-]{1,40})/[\w.\[<>=~^*]", tree.read(posixpath.join(root, file)) or "")
+    try:
+        manifest = json.loads(tree.read(posixpath.join(root, "vcpkg.json")) or "{}")
+    except (ValueError, RecursionError):
+        manifest = {}
+    wanted = manifest.get("dependencies") if isinstance(manifest, dict) else None
+    for entry in wanted if isinstance(wanted, list) else []:
+        names.append(str(entry.get("name", "")) if isinstance(entry, dict) else str(entry))
+    found = _known(package_for_cmake(name) or package_for_pkgconfig(name) for name in dict.fromkeys(names))
+    found = ["libboost-dev" if package == "libboost-all-dev" else package for package in found]
+    return [package for package in found if not _HEAVY.fullmatch(package)]
 
 
 def meson_needs(texts: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS
+from podgym.envs.build.languages.native.pythonneeds import PLACE
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
 
 __all__ = ["BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "programs", "stale_headers", "test_prelude", "where"]
@@ -17,6 +18,9 @@ STAMP = f"{TOOLS}/built"
 
 PARTIAL = f"{TOOLS}/partial"
 """Is there where not everything could be built in the image."""
+
+
+_PYTHON = f"[ ! -d {PLACE} ] || export PYTHONPATH={PLACE} PATH=$PATH:{PLACE}/bin\n"
 
 
 def where(root: str) -> str:
@@ -35,7 +39,7 @@ def install_prelude(variables: Mapping[str, str], root: str) -> str:
         f"set -eu\n{exports(variables)}export PATH={BIN}:$PATH LC_ALL=C.UTF-8\n"
         f'mkdir -p {TOOLS}\nsay() {{ echo "$*" >>{INSTALL_LOG}; }}\n'
         'jobs=$(nproc 2>/dev/null || echo 2); [ "$jobs" -le 4 ] || jobs=4\n'
-        f"cd {shlex.quote(where(root))}\n"
+        f"{_PYTHON}cd {shlex.quote(where(root))}\n"
     )
 
 
@@ -43,7 +47,7 @@ def test_prelude(root: str) -> str:
     """How every test script begins: `$out` is the report's directory, and compilers note what they could not compile."""
     return (
         f'cd {shlex.quote(where(root))} || exit 3\nout={{report}}\nmkdir -p "$out/taken"\n'
-        f'export PATH={BIN}:$PATH HOME="${{HOME:-/root}}"\ncompilers={COMPILERS} code=0\n'
+        f'export PATH={BIN}:$PATH HOME="${{HOME:-/root}}"\ncompilers={COMPILERS} code=0\n{_PYTHON}'
     )
 
 

@@ -41,6 +41,7 @@ class Commands:
 
     def __init__(self, request: PlanRequest, *, node: int, env: Mapping[str, str], versions: Mapping[str, str]) -> None:
         self._request, self._node, self._env, self._versions = request, node, env, versions
+        self._typescript = any(path.endswith(("ts", "tsx")) for path in test_files(request))
 
     def all(
         self, suites: Sequence[Suite], builds: Sequence[Sequence[tuple[Build, ...]]]
@@ -58,13 +59,13 @@ class Commands:
             for run, group in zip(suite.runs, groups, strict=True):
                 if run.framework == "exit":
                     continue
-                started = start(_scoped(run, suite), node=self._node, versions=ranges, targeted=False)
+                started = start(_scoped(run, suite), node=self._node, versions=ranges, targeted=False, typescript=self._typescript)
                 tests.append(self._command(started, suite, group, run.command.directory))
                 only = self._own_files(run, suite)
                 if not started.files or not only or is_compiled(run, self._request.base):
                     partial = False
                     continue
-                started = start(run, node=self._node, versions=ranges, targeted=True)
+                started = start(run, node=self._node, versions=ranges, targeted=True, typescript=self._typescript)
                 changed.append(self._command(started, suite, group, run.command.directory, targets=only))
         return tuple(tests), tuple(changed) if partial else ()
 

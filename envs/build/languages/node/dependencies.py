@@ -12,7 +12,7 @@ from podgym.envs.build.languages.node.runners import Run
 from podgym.envs.build.languages.node.semver import accepts_major
 from podgym.envs.build.tree import Tree
 
-__all__ = ["added_packages", "legacy_openssl", "manifest_files", "missing_runner"]
+__all__ = ["added_packages", "legacy_openssl", "manifest_files", "missing_loader", "missing_runner"]
 
 _SETTINGS: Final = (
     *LOCKS,
@@ -70,6 +70,12 @@ def _catalogs(layout: Layout, directory: str) -> dict[str, dict[str, str]]:
     named = {str(key): value for key, value in table(settings.get("catalogs")).items()}
     pools = {"default": settings.get("catalog"), **named}
     return {key: {str(name): text for name, text in table(value).items() if isinstance(text, str)} for key, value in pools.items()}
+
+
+def missing_loader(run: Run, node: int, *, typescript: bool) -> str:
+    """What reads TypeScript for a Node that does not, to be added where it is not there."""
+    plain = run.framework == "node:test" and run.head[0].text in ("node", "nodejs")
+    return "?tsx@*" if plain and typescript and node < 22 else ""
 
 
 def missing_runner(run: Run, workspace: Workspace, package: Manifest) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.node.builds import Build
 from podgym.envs.build.languages.node.manager import Manager
+from podgym.envs.build.languages.node.nodes import ChosenNode
 from podgym.envs.build.languages.node.suites import HOME
 from podgym.envs.build.plan import INSTALL_LOG, WORKDIR
 from podgym.sandbox import Step
@@ -24,7 +25,8 @@ from podgym.sandbox import Step
 __all__ = ["INSTALLING", "Installation", "Steps", "build_call"]
 
 _TOOLS: Final = (
-    "install.sh", "add.sh", "build.sh", "registry.js", "loosen.js", "rebuild.js", "mocha.js", "nodetest.mjs", "jasmine.js", "printed.js",
+    "install.sh", "add.sh", "build.sh", "registry.js", "loosen.js", "rebuild.js", "mocha.js", "nodetest.mjs", "jasmine.js",
+    "printed.js", "glob.js",
     "karma.js",
 )  # fmt: skip
 INSTALLING: Final[dict[str, str]] = {
@@ -110,7 +112,7 @@ def _rebuild(installations: Sequence[Installation]) -> str:
     return (
         'real=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")\n'
         '[ ! -e "$real/include/node/node.h" ] || export npm_config_nodedir="$real"\n'
-        'export PODGYM_NPM="$(npm root -g)/npm/bin/node-gyp-bin"\n'
+        f'[ -e {HOME}/bin/node-gyp ] || export PODGYM_NPM="$(npm root -g)/npm/bin/node-gyp-bin"\n'
         f"node {HOME}/rebuild.js {shlex.join(directories)} >>{INSTALL_LOG} || true\n"
     )
 
@@ -121,6 +123,25 @@ def build_call(builds: Sequence[Build], top: str = WORKDIR) -> str:
         return ""
     pairs = " ".join(f"{shlex.quote(one.directory)} {shlex.quote(one.line)}" for one in builds)
     return f"sh {HOME}/build.sh {top} {pairs} >&2\n"
+
+
+def _node_of_npm(major: int) -> str:
+    """Shell that installs another Node than the image's, with an npm that it runs; where that fails, the image's stays."""
+    npm = next((version for below, version in ((15, "6"), (18, "8"), (20, "10")) if major < below), "")
+    more = [f"npm@{npm}"] if npm else []
+    more += ["node-gyp@8"] if major < 16 else []  # that of an old npm does not run on a new Python
+    lines = [
+        f"home={HOME}/toolchain; mkdir -p $home {HOME}/bin; name=node-linux-$(node -p process.arch); own=$home/node_modules/$name/bin/node",
+        f'if npm install --prefix "$home" --cache {HOME}/cache --ignore-scripts --no-audit --no-fund "$name@{major}" >&2 &&',
+        '   chmod 755 "$own" && "$own" --version >&2; then',
+    ]
+    if more:
+        lines.append(f"  npm install --global --prefix {HOME} --cache {HOME}/cache --no-audit --no-fund {shlex.join(more)} >&2")
+    lines += [
+        f'  ln -sf "$own" {HOME}/bin/node',
+        f'else rm -rf "$home"; echo "Node {major} could not be had; the image has $(node --version)" >>{INSTALL_LOG}; fi',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 class Steps:
@@ -134,9 +155,9 @@ class Steps:
     def _step(self, run: str) -> Step:
         return Step(run=f"{self._prelude}{run}", timeout_s=self._timeout_s)
 
-    def dependencies(self, installations: Sequence[Installation]) -> tuple[Step, ...]:
+    def dependencies(self, installations: Sequence[Installation], node: ChosenNode) -> tuple[Step, ...]:
         """The tools, and all dependencies."""
-        tools = _laid()
+        tools = _laid() + (_node_of_npm(node.major) if node.installed else "")
         for package in dict.fromkeys(one.manager.package for one in installations if one.manager.package):
             tools += f"npm install --global --prefix {HOME} --cache {HOME}/cache --no-audit --no-fund {shlex.quote(package)} >&2\n"
         tools += f"rm -rf {HOME}/cache\n"

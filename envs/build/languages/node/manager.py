@@ -37,7 +37,12 @@ _CALLS: Final[dict[Name, str]] = {
 }
 _PNPM_OF_LOCK: Final = (("9.", "9"), ("6.", "8"), ("5.4", "7"), ("5.3", "6"), ("5.", "5"))
 _PNPM_10: Final = datetime(2025, 1, 8)
-_PNPM_NEEDS: Final = ((11, (22, 0, 0)), (9, (18, 12, 0)), (8, (16, 14, 0)), (7, (14, 6, 0)), (6, (12, 17, 0)), (5, (10, 16, 0)))
+_PNPM_NEEDS: Final = (
+    (12, (18, 0, 0)), (11, (22, 13, 0)), (10, (18, 12, 0)), (9, (18, 12, 0)), (8, (16, 14, 0)), (7, (14, 6, 0)), (6, (12, 17, 0)),
+    (5, (10, 16, 0)),
+)  # fmt: skip
+_PNPM_ON_20: Final = ((8, 4, 0), (7, 33, 0))
+"""Of two major versions the first that work on Node 20; no older major one does."""
 _YARN_NEEDS: Final = ((4, (18, 12, 0)), (3, (12, 0, 0)))
 _YARN_OF_LOCK: Final = (("8", "4"), ("7", "4"), ("6", "3"), ("5", "3"))
 
@@ -97,6 +102,7 @@ def choose_manager(
         case "pnpm":
             version = version or _pnpm(tree.read(lock) if lock else None, workspace, versions, committed)
             version = _held(version, _PNPM_NEEDS, node, "pnpm", notes)
+            version = _on_20(version) if node >= 20 else version
         case "yarn":
             version = _held(version or _yarn(tree, workspace, lock), _YARN_NEEDS, node, "yarn", notes)
         case "bun":
@@ -179,6 +185,15 @@ def _yarn(tree: Tree, workspace: Workspace, lock: str) -> str:
     return "4" if settings and not text else "1"
 
 
+def _on_20(version: str) -> str:
+    parsed = parse_version(version)
+    if parsed is None or parsed >= _PNPM_ON_20[0]:
+        return version
+    if "." not in version and parsed[0] >= 7:
+        return version  # the newest of a major one
+    return "8" if parsed[0] == 8 else version if parsed >= _PNPM_ON_20[1] else "7"
+
+
 def _held(version: str, needs: Sequence[tuple[int, tuple[int, int, int]]], node: int, name: str, notes: list[str]) -> str:
     """`version`, or the newest major one that runs on this Node."""
     parsed = parse_version(version)
@@ -187,7 +202,7 @@ def _held(version: str, needs: Sequence[tuple[int, tuple[int, int, int]]], node:
     needed = next((least for major, least in needs if parsed[0] >= major), (0, 0, 0))
     if (node, 999, 0) >= needed:
         return version
-    fits = [major for major, least in needs if (node, 999, 0) >= least]
+    fits = [major for major, least in needs if (node, 999, 0) >= least and major < parsed[0]]
     if not fits:
         return version
     notes.append(f"{name} {version} does not run on Node {node}; {name} {fits[0]} is used")

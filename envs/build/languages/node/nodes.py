@@ -1,7 +1,8 @@
 """Which version of Node a project is built with.
 
-What a project pins (`.nvmrc` and its like, `volta`) goes first, then what its CI tests, then the long-term release of the
-commit's time: old tools break on later ones as often as new tools need them. `engines` bounds all of these.
+What a project pins (`.nvmrc` and its like, `volta`) goes first, then what its CI tests, then the long-term releases of the
+commit's time: old tools break on later ones as often as new tools need them. `engines` bounds all of these. A present image of one of
+those versions is taken as it is; on another one, the wanted Node is installed from npm's registry, which has them all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from podgym.envs.build.catalogue import BaseImage, Catalogue, version_key
@@ -24,6 +25,8 @@ _LTS_SINCE: Final[tuple[tuple[int, date], ...]] = (
     (10, date(2018, 10, 30)), (12, date(2019, 10, 21)), (14, date(2020, 10, 27)), (16, date(2021, 10, 26)), (18, date(2022, 10, 25)),
     (20, date(2023, 10, 24)), (22, date(2024, 10, 29)), (24, date(2025, 10, 28)), (26, date(2026, 10, 27)),
 )  # fmt: skip
+_INSTALLABLE: Final = frozenset(range(6, 28, 2))
+_MAINTAINED: Final = timedelta(days=910)
 _NAMES: Final = {
     "argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12, "fermium": 14, "gallium": 16, "hydrogen": 18, "iron": 20,
     "jod": 22, "krypton": 24,
@@ -33,19 +36,32 @@ _TOOLS: Final = (
     "undici", "tsx", "@vitejs/plugin-react", "tinypool", "rolldown", "tsdown", "c8", "nyc", "uvu", "babel-jest", "@angular/cli",
 )  # fmt: skip
 """Whose own `engines` say on what the tests run at all."""
+_PNPM_ENGINES: Final = re.compile(
+    r"^  ['\"]?/?((?:@[\w.-]+/)?[\w.-]+)[@/]\d[^\n]*:\n    resolution:[^\n]*\n    engines: \{[^\n}]*node: ['\"]?([^'\"}\n]+)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenNode:
-    """An image, and why."""
+    """An image, and the version of Node that runs on it."""
 
     image: BaseImage
+    major: int
+    """Such as 20."""
     why: str
 
     @property
-    def major(self) -> int:
-        """Such as 20."""
-        return version_key(self.image.version)[0]
+    def installed(self) -> bool:
+        """Whether it is another one than the image's own."""
+        return version_key(self.image.version)[0] != self.major
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    best: int
+    others: frozenset[int]
+    """As good, where one of them is at hand."""
+    why: str
 
 
 def choose_node(
@@ -59,33 +75,55 @@ def choose_node(
     asked: str,
     notes: list[str],
 ) -> ChosenNode | None:
-    """The image for some packages of a workspace; None where the catalogue has none at all."""
-    if asked:
-        image = catalogue.choose("node", lambda version: version == asked) or catalogue.nearest("node", asked)
-        return ChosenNode(image, "asked for") if image else None
+    """The Node for some packages of a workspace; None where the catalogue has no image for any."""
     ranges = [one.engines["node"] for one in (workspace.root, *packages) if one.engines.get("node")]
-    tools = _tool_ranges(tree, workspace)
-    wanted, why = _pinned(tree, workspace, packages)
-    if not wanted:
-        wanted, why = _of_ci(ci, ranges, committed)
-    if not wanted:
-        wanted, why = _of_date(committed), "the long-term release of the commit's time"
-
-    def accepts(bounds: Sequence[str]) -> BaseImage | None:
-        def fits(version: str) -> bool:
-            return all(accepts_major(one, version_key(version)[0]) for one in bounds)
-
-        return catalogue.choose("node", fits, prefer=wanted)
-
-    image = accepts([*ranges, *tools]) or accepts(ranges)
-    if image is None and ranges:
-        notes.append(f"no image has a Node that {' and '.join(sorted(set(ranges)))[:200]} accepts")
-    image = image or catalogue.nearest("node", wanted)
-    if image is None:
+    wanted = _wanted(tree, workspace, packages, ci=ci, ranges=ranges, committed=committed, asked=asked)
+    bounds: Sequence[str] = () if asked else [*ranges, *_tool_ranges(tree, workspace)]
+    known = sorted({version_key(image.version)[0] for image in catalogue.images if image.tool == "node"} | _INSTALLABLE | wanted.others)
+    pool = _fitting(known, bounds) or _fitting(known, () if asked else ranges)
+    if not pool:
+        notes.append(f"no Node is known that {' and '.join(sorted(set(ranges)))[:200]} accepts")
+        pool = known
+    if not pool:
         return None
-    if version_key(image.version)[0] != version_key(wanted)[0]:
-        why = f"{why}, {wanted}, is not to be had or not accepted"
-    return ChosenNode(image, why)
+    best = wanted.best if wanted.best in pool else next((one for one in pool if one > wanted.best), pool[-1])
+    why = wanted.why if best == wanted.best else f"{wanted.why}, {wanted.best}, is not to be had or not accepted"
+    present = {version_key(image.version)[0] for image in catalogue.here("node")}
+    at_hand = sorted(present & wanted.others & set(pool))
+    if best not in present and at_hand:
+        best, why = at_hand[-1], wanted.why
+    image = catalogue.choose("node", lambda version: version_key(version)[0] == best)
+    if image is None or (present and best not in present):
+        image = catalogue.nearest("node", str(best))
+    return None if image is None else ChosenNode(image, best, why)
+
+
+def _fitting(majors: Sequence[int], bounds: Sequence[str]) -> list[int]:
+    return [major for major in majors if all(accepts_major(one, major) for one in bounds)]
+
+
+def _wanted(
+    tree: Tree,
+    workspace: Workspace,
+    packages: Sequence[Manifest],
+    *,
+    ci: Sequence[str],
+    ranges: Sequence[str],
+    committed: datetime,
+    asked: str,
+) -> _Wanted:
+    pinned, why = (_major(asked), "asked for") if asked else _pinned(tree, workspace, packages)
+    if pinned:
+        return _Wanted(int(pinned), frozenset({int(pinned)}), why)
+    majors = {int(major) for version in ci if (major := _major(version.lstrip("^~>=< ")))}
+    tested = set(_fitting(sorted(majors), ranges)) or majors
+    newest = _of_date(committed)
+    if tested:
+        even = {major for major in tested if major % 2 == 0}
+        known = {major for major in even if major <= newest}
+        return _Wanted(max(known or even or tested), frozenset(known or even or tested), "CI")
+    maintained = frozenset(major for major, since in _LTS_SINCE if since <= committed.date() < since + _MAINTAINED)
+    return _Wanted(newest, maintained | {newest}, "the long-term release of the commit's time")
 
 
 def _pinned(tree: Tree, workspace: Workspace, packages: Sequence[Manifest]) -> tuple[str, str]:
@@ -122,32 +160,22 @@ def _major(text: str) -> str:
     return str(parsed[0]) if parsed and parsed[0] else ""
 
 
-def _of_ci(versions: Sequence[str], ranges: Sequence[str], committed: datetime) -> tuple[str, str]:
-    """The newest even version that CI tests; of a later one than was out for long, the one of that time."""
-    majors = {int(major) for version in versions if (major := _major(version.lstrip("^~>=< ")))}
-    fits = {major for major in majors if all(accepts_major(one, major) for one in ranges)} or majors
-    even = [major for major in fits if major % 2 == 0]
-    if not fits:
-        return "", ""
-    known = [major for major in even if major <= int(_of_date(committed))]
-    return str(max(known or even or fits)), "CI"
-
-
-def _of_date(committed: datetime) -> str:
-    day = committed.date()
-    return str(max((major for major, since in _LTS_SINCE if since <= day), default=10))
+def _of_date(committed: datetime) -> int:
+    return max((major for major, since in _LTS_SINCE if since <= committed.date()), default=10)
 
 
 def _tool_ranges(tree: Tree, workspace: Workspace) -> list[str]:
-    """What the test and build tools in an npm lock file say of Node."""
-    packages: dict[str, object] = {}
-    for lock in ("package-lock.json", "npm-shrinkwrap.json"):
-        path = join(workspace.directory, lock)
-        if path in tree:
-            packages = table(table(parse_json(tree.read(path))).get("packages"))
+    """What the test and build tools in a lock file say of Node."""
     found = []
-    for name in _TOOLS:
-        engines = table(table(packages.get(f"node_modules/{name}")).get("engines")).get("node")
-        if isinstance(engines, str):
-            found.append(engines)
+    for lock in ("package-lock.json", "npm-shrinkwrap.json"):
+        packages = table(table(parse_json(tree.read(join(workspace.directory, lock)))).get("packages"))
+        for name in _TOOLS:
+            engines = table(table(packages.get(f"node_modules/{name}")).get("engines")).get("node")
+            if isinstance(engines, str):
+                found.append(engines)
+    text = tree.read(join(workspace.directory, "pnpm-lock.yaml")) or ""
+    used = {name for package in workspace.packages for name in package.dependencies() if name in _TOOLS}
+    for match in _PNPM_ENGINES.finditer(text):
+        if match[1] in used:
+            found.append(match[2])
     return found

@@ -15,7 +15,7 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.node.builds import Build, build_script, sibling_builds, uses_build
 from podgym.envs.build.languages.node.commands import Commands, program, test_files
-from podgym.envs.build.languages.node.dependencies import added_packages, legacy_openssl, manifest_files, missing_runner
+from podgym.envs.build.languages.node.dependencies import added_packages, legacy_openssl, manifest_files, missing_loader, missing_runner
 from podgym.envs.build.languages.node.install import Installation, Steps
 from podgym.envs.build.languages.node.layout import Layout, Workspace
 from podgym.envs.build.languages.node.manager import Manager, choose_manager
@@ -33,6 +33,13 @@ __all__ = ["plan_node"]
 
 LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=8 << 30)
 _PATH: Final = f"{HOME}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PNPM: Final = {
+    "npm_config_manage_package_manager_versions": "false",
+    "npm_config_verify_deps_before_run": "false",
+    "pnpm_config_pm_on_fail": "ignore",
+    "pnpm_config_verify_deps_before_run": "false",
+}
+"""Or it would ask a registry for the version that a manifest names, and install again."""
 _MAX_PACKAGES: Final = 5
 _HOOKS: Final = re.compile(
     r"\b(husky|lefthook|simple-git-hooks|is-ci|lerna bootstrap|playwright install|puppeteer|electron-builder|git config|only-allow|"
@@ -89,16 +96,18 @@ class _Planner:
         builds = [self._builds(suite, managers) for suite in suites]
         commands = Commands(request, node=node.major, env=_without(env, "PATH"), versions=dependencies)
         tests, changed = commands.all(suites, builds)
-        installations = [self._installation(one, managers[directory], suites) for directory, one in workspaces.items()]
+        installations = [self._installation(one, managers[directory], suites, node.major) for directory, one in workspaces.items()]
         needed = [(run.command.directory, name) for suite in suites for run in suite.runs if (name := program(run))]
         steps = Steps(request, _without(env, "PATH"))
         self._note_ignored()
+        if node.installed:
+            self._notes.append(f"Node {node.major} comes from npm's registry: there is no image of it")
         frameworks = dict.fromkeys("node" if run.framework == "exit" else run.framework for suite in suites for run in suite.runs)
         karma = any(run.framework == "karma" for suite in suites for run in suite.runs)
         return BuildPlan(
             language=self._language,
             build_system=managers[first.directory].name,
-            toolchain=node.image.version,
+            toolchain=str(node.major),
             why_toolchain=node.why,
             framework=", ".join(frameworks),
             name=packages[0].name,
@@ -107,7 +116,7 @@ class _Planner:
             mirror=request.catalogue.mirror,
             packages=(*debian_packages(dependencies, request.ci.packages), *(("chromium",) if karma else ())),
             manifests=tuple(dict.fromkeys(path for one in workspaces.values() for path in manifest_files(request.base, one))),
-            dependencies=steps.dependencies(installations),
+            dependencies=steps.dependencies(installations, node),
             install=steps.install(
                 installations, lifecycle=self._lifecycle(workspaces, packages, managers), builds=[one for group in builds for one in group],
                 needed=needed,
@@ -196,10 +205,13 @@ class _Planner:
             env["NODE_OPTIONS"] = " ".join(dict.fromkeys(options))
         if any(one.berry for one in managers.values()):
             env["YARN_NODE_LINKER"] = "node-modules"
+        if any(one.name == "pnpm" for one in managers.values()):
+            env |= _PNPM
         return env
 
-    def _installation(self, workspace: Workspace, manager: Manager, suites: Sequence[Suite]) -> Installation:
+    def _installation(self, workspace: Workspace, manager: Manager, suites: Sequence[Suite], node: int) -> Installation:
         added: dict[str, list[str]] = {}
+        typescript = any(path.endswith(("ts", "tsx")) for path in test_files(self._request))
         directories = {workspace.directory, *(suite.package.directory for suite in suites)} & {one.directory for one in workspace.packages}
         for directory in sorted(directories):
             if names := added_packages(self._layout, self._fixed, directory):
@@ -207,8 +219,9 @@ class _Planner:
         for suite in suites:
             if suite.package.directory in directories:
                 for run in suite.runs:
-                    if missing := missing_runner(run, workspace, suite.package):
-                        added.setdefault(suite.package.directory, []).append(missing)
+                    for missing in (missing_runner(run, workspace, suite.package), missing_loader(run, node, typescript=typescript)):
+                        if missing:
+                            added.setdefault(suite.package.directory, []).append(missing)
         return Installation(
             workspace.directory,
             manager,

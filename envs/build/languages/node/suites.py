@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,13 @@ __all__ = ["HOME", "Started", "start"]
 HOME: Final = f"{TOOLS}/node"
 """Where the tools of this package lie in the image."""
 _REPORT: Final = Word('"$report"', "")
+_GLOB: Final = re.compile(r"[*?{\[]")
+_NEWER: Final = frozenset({
+    "--experimental-strip-types", "--experimental-transform-types", "--no-experimental-strip-types", "--test-isolation",
+    "--experimental-test-isolation", "--env-file-if-exists", "--no-experimental-webstorage",
+    "--test-skip-pattern", "--experimental-webstorage",
+})  # fmt: skip
+"""Options that Node knows since 22."""
 _TARGETS: Final = Word('"$@"', "")
 
 
@@ -43,6 +51,7 @@ class _Draft:
     flags: list[Word]
     files: list[Word]
     targeted: bool
+    typescript: bool
     format: ReportFormat = "jest-json"
     printed: bool = False
     takes: bool = True
@@ -96,14 +105,28 @@ def _mocha(draft: _Draft) -> None:
 
 
 def _node(draft: _Draft) -> None:
+    if draft.node < 22:
+        draft.head = [one for one in draft.head if one.text.partition("=")[0] not in _NEWER]
+    if draft.typescript and draft.node < 22 and draft.head[0].text in ("node", "nodejs") and not _loads(draft.head):
+        draft.head += [word("--import"), word("tsx")]
+        if not draft.files:
+            draft.files = [word("**/*.test.?(c|m)[jt]s"), word("**/*-test.?(c|m)[jt]s"), word("**/test/**/*.?(c|m)[jt]s")]
     draft.add("--test")
     if draft.node < 18:
         draft.format, draft.printed = "tap", True
-        return
-    draft.add(f"--test-reporter={HOME}/nodetest.mjs")
-    draft.flags.append(Word('--test-reporter-destination="$report"', ""))
+    else:
+        draft.add(f"--test-reporter={HOME}/nodetest.mjs")
+        draft.flags.append(Word('--test-reporter-destination="$report"', ""))
     if draft.node >= 22:
         draft.add("--test-force-exit")
+    elif not draft.targeted and any(_GLOB.search(one.text) for one in draft.files):
+        draft.head = [word("node"), word(f"{HOME}/glob.js"), *draft.head]  # it knows globs since 21
+        draft.files.insert(0, word("--"))
+
+
+def _loads(words: Sequence[Word]) -> bool:
+    """Whether something is loaded that reads TypeScript."""
+    return any(re.search(r"tsx|ts-node|swc|esbuild|jiti|sucrase|amaro|babel|tsimp", one.text) for one in words[1:])
 
 
 def _borp(draft: _Draft) -> None:
@@ -174,10 +197,11 @@ _STARTS: Final[dict[Framework, Callable[[_Draft], None]]] = {
 }  # fmt: skip
 
 
-def start(run: Run, *, node: int, versions: Mapping[str, str], targeted: bool) -> Started:
-    """The line for a run; with `targeted` for the files in the shell's arguments alone. `versions` are the ranges of its packages."""
+def start(run: Run, *, node: int, versions: Mapping[str, str], targeted: bool, typescript: bool = False) -> Started:
+    """The line for a run; with `targeted` for the files in the shell's arguments alone. `versions` are the ranges of its packages;
+    `typescript` says that its tests are."""
     files = [_TARGETS] if targeted else [*run.choosing, *run.files]
-    draft = _Draft(run, node, versions, [*run.head], [*run.flags], files, targeted)
+    draft = _Draft(run, node, versions, [*run.head], [*run.flags], files, targeted, typescript)
     _STARTS[run.framework](draft)
     env = {**{name: value.raw for name, value in run.command.env}, **draft.env}
     sets = "".join(f"export {name}={value}\n" for name, value in env.items())

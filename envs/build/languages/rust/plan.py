@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Final
 
@@ -39,7 +40,7 @@ __all__ = ["plan_rust"]
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
 _CONFIGURATION: Final = (".cargo/config.toml", ".cargo/config")
 _UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
-_CUTS: Final = (1, 30, 90, 180, 365, 730)
+_CUTS: Final = (1, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)
 """Days after the commit as of which dependencies are resolved; a later one only where an earlier one is not possible."""
 _MAX_STUBS: Final = 400
 _MAX_EXTRA: Final = 60
@@ -58,11 +59,14 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
         asked=request.toolchain,
         catalogue=request.catalogue,
     )
+    units = tuple(replace(unit, outdated=toolchain.outdated) for unit in found.units)
     day = request.committed.astimezone(UTC)
     older = not toolchain.newer and toolchain.image.version != stable_on(day.date())
     cuts = [(day + timedelta(days=days)).strftime("%Y-%m-%d") for days in _CUTS]
     start = prelude(request.exports, cuts=cuts, older=older)
     notes = [*base.notes, *found.notes]
+    if toolchain.outdated:
+        notes.append(f"the project asks for a newer Rust than {toolchain.image.version}")
     config = _configuration(request.base, roots)
     flags = _flags(request, config, newer=toolchain.newer)
     env = {**ENVIRONMENT, **({"RUSTC_BOOTSTRAP": "1"} if toolchain.unstable else {})}
@@ -82,10 +86,10 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
     if stubs and not _vendored(request.base, config):
         manifests = _manifests(request.base)
         names = sorted({package.name for package in base.packages.values()})
-        dependencies.append(step(stub_script(found.units, stubs, names)))
+        dependencies.append(step(stub_script(units, stubs, names)))
     else:
         notes.append("dependencies are compiled with the project: its manifests alone do not do")
-    install = [step(compile_script(unit)) for unit in found.units]
+    install = [step(compile_script(unit)) for unit in units]
     if extra := _extra(request.base, request.fixed, roots):
         install.append(step(extra_script(extra)))
     test_env = {**env, "CARGO_NET_OFFLINE": "true", "CARGO_BUILD_JOBS": "2", "INSTA_UPDATE": "no", "PATH": PATH, "HOME": "/root"}
@@ -104,7 +108,7 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
             timeout_s=request.suite_timeout_s,
         )
 
-    changed = [(unit, selection) for unit in found.units if (selection := changed_selection(request, base, unit))]
+    changed = [(unit, selection) for unit in units if (selection := changed_selection(request, base, unit))]
     return BuildPlan(
         language="rust",
         build_system="cargo",
@@ -120,7 +124,7 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
         dependencies=tuple(dependencies),
         install=tuple(install),
         env=test_env,
-        tests=tuple(command(unit) for unit in found.units),
+        tests=tuple(command(unit) for unit in units),
         changed=tuple(command(unit, selection) for unit, selection in changed),
         limits=_LIMITS,
         notes=tuple(dict.fromkeys(notes)),

@@ -94,7 +94,7 @@ _COMPILE: Final = """\
 cd "$top"/{root}
 lock
 [ -z "{tracked}" ] || cp Cargo.lock "$state/lock.{name}"
-rm -f "$state/bad.{name}"
+rm -f "$state/bad.{name}" "$state/updates.{name}"
 locked=--locked
 attempt() {{
   ! "$1" >"$state/out" 2>&1 || return 0
@@ -106,10 +106,27 @@ attempt() {{
   return 1
 }}
 every() {{ eval "{cargo} --no-run $locked $selection $words" && {examples}; }}
+mend() {{
+  # A crate that this compiler refuses: the newest version that will do in its place.
+  crate=$(sed -nE -e 's/^error: could not compile `([A-Za-z0-9_-]+)`.*/\\1/p' \\
+    -e 's/^error: failed to run custom build command for `([A-Za-z0-9_-]+) v[^`]*`.*/\\1/p' "$state/out" | head -n 1)
+  [ -n "$crate" ] || return 1
+  version=$(sed -nE -e "s/.*[/]registry[/]src[/][^/]+[/]$crate-([0-9][0-9A-Za-z.-]*)[/].*/\\1/p" \\
+    -e "s/.*custom build command for .$crate v([0-9][0-9A-Za-z.-]*).*/\\1/p" "$state/out" | head -n 1)
+  [ -n "$version" ] || return 1
+  said=$(cargo update -p "$crate@$version" 2>&1) || said=$(cargo update -p "$crate:$version" 2>&1) || return 1
+  newer=$(printf '%s\\n' "$said" | sed -nE "s/^ *Updating $crate v$version -> v([^ ]+).*/\\1/p" | head -n 1)
+  [ -n "$newer" ] || return 1
+  [ -z "{tracked}" ] || echo "$crate@$version $newer" >> "$state/updates.{name}"
+  echo "$crate $version does not compile by this compiler: $newer is used" >> "$log"
+}}
 all_that_compile() {{ eval "{build} --keep-going $locked $words"; }}
 {select}done=
 for words in {candidates}; do
-  if attempt every; then done=1; break; fi
+  for round in 1 2 3 4 5 6; do
+    if attempt every; then done=1; break 2; fi
+    mend || break
+  done
   echo "does not compile: cargo test $words" >> "$log"
 done
 [ -n "$done" ] || for words in {candidates}; do
@@ -159,6 +176,8 @@ class Unit:
     examples: bool = False
     """Tests run the package's examples."""
     threads: int = 0
+    outdated: bool = False
+    """The compiler is older than packages ask for."""
 
     @property
     def which(self) -> tuple[str, ...]:
@@ -169,7 +188,7 @@ class Unit:
 
     def cargo(self, command: str, *words: str) -> str:
         """For use between double quotes that are evaluated once more; without the words that choose features."""
-        return _inside(shlex.join(("cargo", command, *self.which, *words)))
+        return _inside(shlex.join(("cargo", command, *self.which, *(("--ignore-rust-version",) if self.outdated else ()), *words)))
 
     @property
     def select(self) -> str:
@@ -269,6 +288,9 @@ def run_script(unit: Unit, selection: Sequence[str] = ()) -> str:
     chosen = f"selection={shlex.quote(shlex.join(selection))}\n" if selection else unit.select
     words = f"words=$(cat {_STATE}/arguments.{unit.name} 2>/dev/null) || words={shlex.quote(shlex.join(unit.candidates[0]))}\n"
     examples = f'eval "{unit.cargo("build", "--examples")} --offline $words" 2>&1\n' if unit.examples else ""
+    updates = f"{_STATE}/updates.{unit.name}"
+    update = f'while read -r one version; do cargo update --offline -p "$one" --precise "$version" 2>&1; done < {updates}'
+    words += f"[ ! -f {updates} ] || {update}\n"
     run = f'eval "exec {unit.cargo("test")} --offline --no-fail-fast $selection $words{rest}" 2>&1\n'
     return f'export PATH={_BIN}:"$PATH"\n{words}{chosen}{examples}{run}'
 

@@ -38,6 +38,8 @@ class Toolchain:
     """Features of nightly compilers are used."""
     newer: bool = False
     """The compiler is newer than the code, so that its warnings may be new too."""
+    outdated: bool = False
+    """The project asks for a newer one than there is."""
 
 
 def stable_on(day: date) -> str:
@@ -48,7 +50,10 @@ def stable_on(day: date) -> str:
 def choose_toolchain(
     trees: Iterable[Tree], packages: Iterable[Package], root: str, *, committed: datetime, asked: str, catalogue: Catalogue
 ) -> Toolchain:
-    """Raises `BuildError` (no_toolchain) where no image is new enough."""
+    """The image; where none is new enough the newest, because most code compiles all the same.
+
+    Raises `BuildError` (no_toolchain) where there is none, or none of the version that was asked for.
+    """
     trees, packages = list(trees), list(packages)
     day = committed.astimezone(UTC).date()
     channel = next((found for tree in trees if (found := _channel(tree, root))), "")
@@ -66,28 +71,19 @@ def choose_toolchain(
         best, why = _became(_day(match.groups(), day) if match else day), f"what {channel} became"
     if not asked and version_key(least) > version_key(best):
         best, why = least, why_least
-    image = catalogue.choose(
-        "rust", lambda version: version_key(version) >= version_key(best)[:2] if asked else _fits(version, least), prefer=_minor(best)
-    )
+    image = catalogue.choose("rust", lambda version: version_key(version) >= version_key(asked or least)[:2], prefer=_minor(best))
+    outdated = image is None and not asked
+    image = image or (catalogue.nearest("rust", best) if outdated else None)
     if image is None:
         raise BuildError(
-            f"The project asks for Rust {least or asked}; the newest base image is {_newest(catalogue)}.",
+            f"There is no base image with Rust {best} or newer.",
             stage="plan",
             reason="no_toolchain",
             remedy="Add an image to the catalogue, name a version with --toolchain, or choose an earlier commit.",
         )
     if version_key(image.version)[:2] != version_key(best)[:2]:
         why = f"the nearest image to {_minor(best)}, {why}"
-    return Toolchain(image, why, unstable, version_key(image.version) > version_key(stable_on(day)))
-
-
-def _fits(version: str, least: str) -> bool:
-    return version_key(version) >= version_key(least)[:2]
-
-
-def _newest(catalogue: Catalogue) -> str:
-    images = catalogue.of("rust")
-    return images[-1].version if images else "none"
+    return Toolchain(image, why, unstable, version_key(image.version) > version_key(stable_on(day)), outdated)
 
 
 def _minor(version: str) -> str:

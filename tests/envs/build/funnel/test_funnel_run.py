@@ -122,7 +122,10 @@ async def test_nothing_starts_on_a_full_disk_and_the_next_run_tries_again(calc: 
     assert rows[0].status == "validated"
 
 
-async def test_a_funnel_that_is_stopped_leaves_no_process(calc: Any, write: Any, odd: Any, tmp_path: Path) -> None:
+async def test_a_funnel_that_is_stopped_leaves_no_process(
+    calc: Any, write: Any, odd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PODGYM_TEST", str(tmp_path))
     hang = {"repo": str(calc.path), "commit": calc.fix, "limits": {"processes": 1003}}
     lines = write(tmp_path / "many.jsonl", {"repo": str(tmp_path / "none"), "commit": "x"}, hang)
     running = asyncio.create_task(funnel(lines, tmp_path / "tasks", odd))
@@ -135,8 +138,8 @@ async def test_a_funnel_that_is_stopped_leaves_no_process(calc: Any, write: Any,
     with pytest.raises(asyncio.CancelledError):
         await running
     assert not work.exists()
-    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"funnel.child_main" in _read(path)]
-    assert left == []
+    mine = f"PODGYM_TEST={tmp_path}".encode()
+    assert [path for path in Path("/proc").glob("[0-9]*/environ") if mine in _read(path).split(b"\0")] == []
     assert json.loads((tmp_path / "tasks/funnel.jsonl").read_text())["reason"] == "source"
 
 

@@ -34,6 +34,7 @@ def plan(
     ci: CiFacts | None = None,
     present: frozenset[str] | None = None,
     toolchain: str = "",
+    catalogue: Catalogue | None = None,
 ) -> BuildPlan:
     request = PlanRequest(
         base=tree(files),
@@ -42,7 +43,7 @@ def plan(
         changed_tests=tests,
         committed=datetime(2024, 5, 10, tzinfo=UTC),
         ci=ci or CiFacts(),
-        catalogue=Catalogue(present=present),
+        catalogue=catalogue or Catalogue(present=present),
         toolchain=toolchain,
         exports={"GOPROXY": "https://proxy.example.org,direct"},
     )
@@ -84,9 +85,16 @@ def test_a_present_image_that_is_new_enough_goes_before_an_absent_one() -> None:
     assert made.toolchain == "1.26" and "nearest" in made.why_toolchain
 
 
-def test_no_image_is_new_enough() -> None:
+def test_a_release_that_no_image_has_is_fetched_as_a_module() -> None:
+    made = plan({**SINGLE, "go.mod": "module a\ngo 1.300\n"})
+    assert made.toolchain == "1.26" and all("need=go1.300.0" in step.run for step in made.steps)
+    assert "need=go1.24.3\n" in plan({**SINGLE, "go.mod": "module a\ngo 1.24.3\n"}).install[0].run
+    assert "need=\n" in plan(SINGLE).install[0].run
+
+
+def test_no_image_at_all() -> None:
     with pytest.raises(BuildError) as caught:
-        plan({**SINGLE, "go.mod": "module a\ngo 1.300\n"})
+        plan(SINGLE, catalogue=Catalogue(images=()))
     assert caught.value.reason == "no_toolchain"
 
 

@@ -36,7 +36,7 @@ def test_versions_as_they_are_written(text: str, number: int | None) -> None:
         (JavaNeeds(levels=(11,), pinned=21, pinned_by=".sdkmanrc"), ALL, 21, ".sdkmanrc"),
         (JavaNeeds(levels=(21,)), SOME, 25, "language level"),
         (JavaNeeds(levels=(6,)), ALL, 8, "language level"),
-        (JavaNeeds(levels=(5,)), SOME, 8, "language level"),
+        (JavaNeeds(levels=(5,)), SOME, 17, "language level"),
         (JavaNeeds(least=17), ALL, 17, "the least"),
         (JavaNeeds(levels=(8,), most=16), ALL, 8, "language level"),
         (JavaNeeds(), ALL, 21, "say nothing"),
@@ -49,10 +49,12 @@ def test_the_oldest_that_does_of_those_that_are_there(needs: JavaNeeds, catalogu
 
 
 def test_where_none_fits_the_nearest_is_taken_and_told() -> None:
-    gone = Catalogue(present=HERE, absent=frozenset({"maven:3-eclipse-temurin-8", "maven:3-eclipse-temurin-11"}))
-    choice = choose_jdk(JavaNeeds(levels=(6,)), gone, committed=WHEN)
-    assert choice.version == 17 and choice.opened
-    assert "no base image with a JDK of 6 to 11" in choice.notes[0]
+    here = Catalogue(
+        present=frozenset({"maven:3-eclipse-temurin-11"}), absent=frozenset(f"maven:3-eclipse-temurin-{n}" for n in (17, 21, 25))
+    )
+    choice = choose_jdk(JavaNeeds(levels=(17,)), here, committed=WHEN)
+    assert choice.version == 11 and choice.wanted == 17
+    assert "no base image with a JDK of 17" in choice.notes[0]
 
 
 def test_asked_for_goes_before_all() -> None:

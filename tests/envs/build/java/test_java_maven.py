@@ -11,7 +11,7 @@ from java_requests import HERE, TEST, child, needs, pom, request
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.java import JAVA
-from podgym.envs.build.languages.java.settings import settings_xml, toolchains_xml
+from podgym.envs.build.languages.java.settings import maven_wrapper, settings_xml, toolchains_xml
 from podgym.envs.build.languages.java.tools import lenient_javac
 from podgym.envs.build.plan import BuildPlan
 
@@ -122,12 +122,12 @@ def test_snapshots_are_told_and_their_releases_may_take_their_place() -> None:
 def test_old_levels_get_a_lenient_compiler_where_the_jdk_is_newer() -> None:
     old = {**PLAIN, "pom.xml": pom("<properties><maven.compiler.source>1.5</maven.compiler.source></properties>")}
     asked = {"source": ["src/main/java/a/B.java"], "tests": ["src/test/java/a/BTest.java"]}
-    plan = JAVA.plan(request(old, toolchain="17", **asked))
-    assert "javac-lenient" in plan.dependencies[0].run and "JDK_JAVA_OPTIONS" not in plan.dependencies[0].run
-    assert "javac-lenient" not in JAVA.plan(request(PLAIN, toolchain="17", **asked)).dependencies[0].run
     gone = Catalogue(present=HERE, absent=frozenset({"maven:3-eclipse-temurin-8", "maven:3-eclipse-temurin-11"}))
     plan = JAVA.plan(replace(request(old, **asked), catalogue=gone))
+    assert plan.toolchain == "17"
     assert "javac-lenient" in plan.dependencies[0].run and "export JDK_JAVA_OPTIONS='--add-opens" in plan.dependencies[0].run
+    assert "javac-lenient" not in JAVA.plan(request(PLAIN, **asked)).dependencies[0].run
+    shell_is_sound(plan)
 
 
 def test_names_from_the_repository_are_quoted() -> None:
@@ -159,12 +159,44 @@ def test_settings_know_mirrors_proxies_and_marks() -> None:
     assert toolchains_xml(["[1.8,9)", "11"], 17).count("<jdkHome>") == 3
 
 
+@pytest.mark.parametrize(
+    ("jdk", "levels", "expected", "unexpected"),
+    [
+        ("1.8.0_392", (8, 5), [], ["javac-lenient", "--add-opens"]),
+        ("17.0.9", (8, 6), ["javac-lenient", "JDK_JAVA_OPTIONS=--add-opens"], ["security.manager"]),
+        ("17.0.9", (17, 7), ["--add-opens"], ["javac-lenient", "JDK_JAVA_OPTIONS=-"]),
+        ("21.0.1", (8, 7), ["javac-lenient", "-Djava.security.manager=allow"], []),
+        ("25.0.3", (8, 0), ["JDK_JAVA_OPTIONS=--add-opens"], ["javac-lenient", "security.manager"]),
+    ],
+)
+def test_the_wrapper_follows_the_jdk_that_is_there(
+    tmp_path: Path, jdk: str, levels: tuple[int, int], expected: list[str], unexpected: list[str]
+) -> None:
+    text = maven_wrapper(wanted=levels[0], lowest=levels[1], flags=["-Px y"], trust=True).replace("/opt/podgym", str(tmp_path))
+    for place in ("jdk", "maven/bin"):
+        (tmp_path / place).mkdir(parents=True)
+    (tmp_path / "jdk/release").write_text(f'JAVA_VERSION="{jdk}"\n')
+    fake = tmp_path / "maven/bin/mvn"
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "JDK_JAVA_OPTIONS=${JDK_JAVA_OPTIONS:-}" "MAVEN_OPTS=$MAVEN_OPTS" "$@"\n')
+    fake.chmod(0o755)
+
+    def said(**env: str) -> str:
+        plain = {"PATH": "/usr/bin:/bin", "MAVEN_OPTS": "-Dmine=1", **env}
+        return subprocess.run(["sh", "-c", text, "mvn", "test"], env=plain, capture_output=True, text=True, check=True).stdout
+
+    offline, online = said(), said(PODGYM_ONLINE="1", PODGYM_SETTINGS="/else")
+    assert "\n-o\n" in offline and "trustStore" not in offline and offline.endswith("\n-Px y\ntest\n")
+    assert "\n-o\n" not in online and "trustStore" in online and "\n-s\n/else\n" in online and " -Dmine=1" in online
+    assert all(one in offline for one in expected) and not any(one in offline for one in unexpected)
+
+
 def test_the_lenient_compiler_raises_levels_on_its_command_line_and_in_files(tmp_path: Path) -> None:
     shown = tmp_path / "jdk" / "bin" / "javac"
     shown.parent.mkdir(parents=True)
     shown.write_text('#!/bin/sh\nfor one; do case $one in @*) cat "${one#@}";; *) printf "%s\\n" "$one";; esac; done\n')
     shown.chmod(0o755)
-    script = lenient_javac(17).replace("/opt/podgym/jdk", str(tmp_path / "jdk")).replace("/opt/podgym/bin", str(tmp_path))
+    (tmp_path / "jdk" / "release").write_text('IMPLEMENTOR="x"\nJAVA_VERSION="17.0.9"\n')
+    script = lenient_javac().replace("/opt/podgym/jdk", str(tmp_path / "jdk")).replace("/opt/podgym/bin", str(tmp_path))
     subprocess.run(["sh", "-c", script], check=True)
     arguments = tmp_path / "arguments"
     arguments.write_text('"-source"\n"1.5"\n"-d"\n"1.5"\n"-target"\n"6"\n')

@@ -154,6 +154,10 @@ async def test_equal_seeds_give_equal_tasks_and_others_do_not(history, shop: str
         reports = await synthesise(history.path, shop, tmp_path / name, provider=provider, count=2, seed=seed)
         found[name] = [(report.task, read_task(Path(report.out)).digest, read_task(Path(report.out)).instruction) for report in reports]
     assert found["one"] == found["two"] != found["three"]
+    # What is there already counts, and is not made again.
+    more = await synthesise(history.path, shop, tmp_path / "one", provider=provider, count=3, seed=3)
+    assert len(more) == 1 and more[0].task not in {task for task, _, _ in found["one"]}
+    assert await synthesise(history.path, shop, tmp_path / "one", provider=provider, count=3, seed=3) == []
 
 
 async def test_tests_are_taken_away_where_that_is_asked(history, shop: str, tmp_path: Path, provider) -> None:

@@ -156,6 +156,33 @@ def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> N
     assert "cmake --install /tmp/catch2" in modern.dependencies[0].run
 
 
+def test_what_other_package_managers_would_bring(plan: Planner) -> None:
+    files = {
+        "CMakeLists.txt": CMAKE + "include(${CMAKE_BINARY_DIR}/conanbuildinfo.cmake)\nconan_basic_setup()\n",
+        "conanfile.txt": "[requires]\nfmt/9.1.0\nnone/1.0\n",
+        "vcpkg.json": '{"dependencies": ["cjson", {"name": "gtest"}, 3]}',
+        **SOURCES,
+    }
+    made = plan(files)
+    assert {"libfmt-dev", "libcjson-dev", "libgtest-dev"} <= set(made.packages)
+    assert "conan_basic_setup" in made.install[0].run
+    assert "libgtest-dev" not in plan({**files, "vcpkg.json": "[[["}).packages
+
+
+def test_what_ci_installs_with_pip(plan: Planner) -> None:
+    commands = (
+        "sudo pip3 install -r scripts/requirements.txt -r none.txt",
+        'python3 -m pip install "pytest>=7" cmake codecov ./own .[test] && echo done',
+        "pip install --user toml",
+    )
+    files = {**REPOSITORIES["make"], **SOURCES, "scripts/requirements.txt": "toml\n"}
+    made = plan(files, ci=CiFacts(commands=commands))
+    assert "pip_install -r scripts/requirements.txt 'pytest>=7' toml" in made.install[0].run
+    assert not any(word in made.install[0].run for word in ("codecov", "none.txt", "own"))
+    assert {"python3", "python3-pip"} <= set(made.packages)
+    assert len(plan(files).install) == 1
+
+
 def test_switches_of_ci_and_their_limits(plan: Planner) -> None:
     text = CMAKE + 'option(CALC_EXTRA "x" OFF)\noption(CALC_SANITIZE "x" OFF)\n'
     ci = CiFacts(commands=("cmake -B build -DCALC_EXTRA=ON -DCALC_SANITIZE=ON -DCMAKE_BUILD_TYPE=Release -DFOREIGN=ON",))

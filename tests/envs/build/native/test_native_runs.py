@@ -173,6 +173,27 @@ def test_a_project_through_all_its_states(tmp_path: Path, plan: Planner, system:
     assert code != 0 and outcomes == {}, machine.log
 
 
+def test_a_part_that_never_builds_does_not_hide_the_tests(tmp_path: Path, plan: Planner) -> None:
+    needs("cmake", "cc")
+    files = {
+        "CMakeLists.txt": f"{CMAKE}add_executable(gui src/gui.c)\n",
+        "tests/CMakeLists.txt": CMAKE_TESTS,
+        "src/gui.c": "#include <no/such/header.h>\n",
+        **BASE,
+        **HIDDEN,
+    }
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {"test_add": "failed", "test_twice": "passed"}, machine.log
+    machine.write(FIX)
+    assert machine.test() == (0, {"test_add": "passed", "test_twice": "passed"}), machine.log
+    # What no longer compiles must not run as it was built before.
+    machine.write(BROKEN)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes.get("test_add") != "passed" and outcomes["test_twice"] == "passed", machine.log
+
+
 def test_lines_of_a_makefile_that_run_test_programs(tmp_path: Path, plan: Planner) -> None:
     needs("make", "cc")
     every = MAKEFILE.replace("\tfor t in $(TESTS); do ./$$t || exit 1; done\n", "").replace("test: $(TESTS)", "test: $(TESTS:=.run)")

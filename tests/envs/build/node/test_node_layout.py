@@ -104,7 +104,8 @@ def test_a_manager_that_needs_a_newer_node_gives_way(tree) -> None:  # type: ign
         ({}, ("14", "18", "20"), "20"),
         ({}, ("18", "24"), "18"),
         ({"package.json": {"engines": {"node": "<19"}}}, ("18", "20"), "18"),
-        ({"package.json": {"engines": {"node": "^8"}}}, (), "22"),
+        ({"package.json": {"engines": {"node": "<11 >=10"}}}, (), "10"),
+        ({}, ("20.x", "lts/*", "latest"), "20"),
         ({"package-lock.json": {"packages": {"node_modules/vitest": {"engines": {"node": ">=24"}}}}}, ("20",), "24"),
     ],
 )
@@ -112,11 +113,33 @@ def test_the_version_of_node(tree, files, ci: tuple[str, ...], expected: str) ->
     made = tree({"package.json": {}, **files})
     workspace = Layout(made).workspace_of("")
     found = choose_node(made, workspace, [], catalogue=Catalogue(), ci=ci, committed=COMMITTED, asked="", notes=[])
-    assert found is not None and found.image.version == expected
+    assert found is not None and (found.image.version, found.major, found.installed) == (expected, int(expected), False)
 
 
-def test_an_accepted_version_that_is_present_goes_before_a_preferred_one(tree) -> None:  # type: ignore[no-untyped-def]
-    made = tree({"package.json": {"engines": {"node": ">=16"}}, ".nvmrc": "18"})
+@pytest.mark.parametrize(
+    ("files", "ci", "major", "installed"),
+    [
+        ({"package.json": {"engines": {"node": ">=16"}}}, ("18", "20", "22"), 20, False),
+        ({}, (), 20, False),
+        ({".nvmrc": "18"}, (), 18, True),
+        ({}, ("10", "12"), 12, True),
+        ({"package.json": {"engines": {"node": ">=22"}}}, (), 22, True),
+        (
+            {
+                "package.json": {"devDependencies": {"vitest": "^5"}},
+                "pnpm-lock.yaml": "packages:\n\n  vitest@5.0.0:\n    resolution: {integrity: x}\n    engines: {node: '>=22.12.0'}\n",
+            },
+            (),
+            22,
+            True,
+        ),
+    ],
+)
+def test_a_node_without_a_present_image_is_installed_on_another(  # type: ignore[no-untyped-def]
+    tree, files, ci: tuple[str, ...], major: int, installed: bool
+) -> None:
+    made = tree({"package.json": {}, **files})
     present = Catalogue(present=frozenset(image.name for image in IMAGES if image.version == "20"))
-    found = choose_node(made, Layout(made).workspace_of(""), [], catalogue=present, ci=(), committed=COMMITTED, asked="", notes=[])
-    assert found is not None and found.major == 20
+    found = choose_node(made, Layout(made).workspace_of(""), [], catalogue=present, ci=ci, committed=COMMITTED, asked="", notes=[])
+    assert found is not None
+    assert (found.image.name, found.major, found.installed) == ("node:20-bookworm", major, installed)

@@ -160,3 +160,18 @@ def test_steps_and_scripts_are_shell(plan) -> None:  # type: ignore[no-untyped-d
     for script in [step.run for step in made.steps] + [one.script for one in (*made.tests, *made.changed)]:
         done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_an_older_node_gets_its_globs_expanded_and_its_typescript_read(plan) -> None:  # type: ignore[no-untyped-def]
+    package = {
+        "type": "module",
+        "scripts": {"test": "node --experimental-strip-types --test 'test/**/*.test.ts'"},
+        "engines": {"node": "20"},
+    }
+    made = plan({"package.json": package}, "test/a.test.ts")
+    assert made.toolchain == "20"
+    line = last(made.tests[0].script)
+    assert line.startswith("exec node /opt/podgym/node/glob.js node --import tsx --test --test-reporter=") and line.endswith(
+        "-- 'test/**/*.test.ts'"
+    )
+    assert "'?tsx@*'" in made.dependencies[-1].run

@@ -72,7 +72,7 @@ def test_a_single_package_is_compiled_and_tested_offline() -> None:
     assert command.env["CARGO_NET_OFFLINE"] == "true" and "CARGO_NET_OFFLINE" not in made.dependencies[0].run.partition("unset")[0]
     assert "--test=a" in made.changed[0].script
     assert "export CARGO_HTTP_CAINFO='/x y'" in made.install[0].run
-    assert "2024-05-11 2024-06-09" in made.dependencies[1].run
+    assert "2024-05-11 2024-05-24" in made.dependencies[1].run
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,12 @@ def test_a_present_image_that_is_new_enough_goes_before_an_absent_one() -> None:
     assert "--cap-lints" not in plan(SINGLE).dependencies[0].run
 
 
-def test_no_image_is_new_enough() -> None:
+def test_the_newest_image_is_taken_where_none_is_new_enough() -> None:
+    made = plan({**SINGLE, "Cargo.toml": f'{MANIFEST}rust-version = "1.300"\n'})
+    assert made.toolchain == "1.95" and "--ignore-rust-version" in made.tests[0].script and made.notes
+    assert "--ignore-rust-version" not in plan(SINGLE).tests[0].script
     with pytest.raises(BuildError) as caught:
-        plan({**SINGLE, "Cargo.toml": f'{MANIFEST}rust-version = "1.300"\n'})
+        plan(SINGLE, toolchain="1.300")
     assert caught.value.reason == "no_toolchain"
 
 

@@ -49,8 +49,8 @@ by_npm() {
 by_pnpm() {
   alone=; [ -f pnpm-workspace.yaml ] || alone=--ignore-workspace
   pnpm install $alone --ignore-scripts --store-dir "$cache/pnpm" --config.strict-peer-dependencies=false \
-    --config.manage-package-manager-versions=false --config.verify-deps-before-run=false --config.engine-strict=false \
-    --config.confirm-modules-purge=false "$@" >&2
+    --config.manage-package-manager-versions=false --config.pm-on-fail=ignore --config.verify-deps-before-run=false \
+    --config.engine-strict=false --config.confirm-modules-purge=false "$@" >&2
 }
 by_yarn() { yarn install --ignore-scripts --ignore-engines --non-interactive --no-progress "$@" >&2; }
 by_berry() { [ -f yarn.lock ] || : >yarn.lock; yarn install "$@" >&2; }
