@@ -58,7 +58,8 @@ class AutoProvider:
             sandbox = await containers.create(SandboxSpec(image=base))
             await sandbox.close()
         except ImageError:
-            return self._local if base in await self._local.bases() else containers
+            here = await self._local.bases()
+            return self._local if any(base == one or base.endswith(f"/{one}") for one in here) else containers
         except SandboxError:
             return containers
         return containers

@@ -31,8 +31,10 @@ def _directory(path: str) -> str:
 
 
 def _package(name: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{1,99}", name):
-        raise ValueError(f"Not the name of a Debian package: {name[:200]!r}. Lower-case letters, digits and + - . are allowed.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,98}[a-z0-9.+]", name):
+        raise ValueError(
+            f"Not the name of a Debian package: {name[:200]!r}. Lower-case letters, digits and + - . are allowed, no - at the end."
+        )
     return name
 
 

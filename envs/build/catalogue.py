@@ -67,7 +67,7 @@ class Catalogue:
 
     def here(self, tool: Tool) -> tuple[BaseImage, ...]:
         """Those that need no pull, oldest first."""
-        return tuple(image for image in self.of(tool) if self.present is None or f"{self.mirror}{image.name}" in self.present)
+        return tuple(image for image in self.of(tool) if self.present is None or {image.name, f"{self.mirror}{image.name}"} & self.present)
 
     def choose(self, tool: Tool, accepts: Callable[[str], bool], *, prefer: str = "") -> BaseImage | None:
         """The image of the version `prefer` (or the newest accepted one), of those that are accepted and present if there are
