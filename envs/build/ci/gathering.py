@@ -55,7 +55,10 @@ class Gathering:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self.aside = False
+        """What is read now documents, releases or checks style: its packages count only where nothing else names any."""
         self._packages: dict[str, None] = {}
+        self._packages_aside: dict[str, None] = {}
         self._versions: dict[str, dict[str, None]] = {}
         self._env: dict[str, str] = {}
         self._steps: dict[tuple[str, str, str], CiStep] = {}
@@ -70,7 +73,7 @@ class Gathering:
         """All that was gathered."""
         steps = tuple(self._steps.values())
         return CiFacts(
-            packages=tuple(self._packages),
+            packages=tuple(self._packages or self._packages_aside),
             versions={tool: tuple(found) for tool, found in self._versions.items()},
             env=self._env,
             commands=tuple(dict.fromkeys(step.line for step in steps)),
@@ -121,8 +124,9 @@ class Gathering:
 
     def package(self, name: str) -> None:
         """A Debian package."""
-        if len(self._packages) < _MAX_PACKAGES and is_package(name):
-            self._packages[name] = None
+        into = self._packages_aside if self.aside else self._packages
+        if len(into) < _MAX_PACKAGES and is_package(name):
+            into[name] = None
 
     def image(self, image: str) -> None:
         """Of a container in which a job runs."""

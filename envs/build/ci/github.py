@@ -85,7 +85,14 @@ def read_github(gathering: Gathering) -> None:
         triggers = _triggers(workflow)
         alone = triggers != {"workflow_call"} or path not in called
         if alone and (triggers & _EVIDENCE or not triggers):
+            gathering.aside = _beside(posixpath.basename(path))
             _workflow(gathering, path, workflow, inputs={}, depth=_DEPTH)
+    gathering.aside = False
+
+
+def _beside(name: str) -> bool:
+    """Whether a workflow or a job of this name does something else than building and testing."""
+    return bool(_OTHER.search(name)) and not _TESTING.search(name)
 
 
 def _triggers(workflow: Mapping[str, Any]) -> set[str]:
@@ -115,12 +122,14 @@ def _workflow(gathering: Gathering, path: str, workflow: Mapping[str, Any], *, i
     env = top.with_env(workflow.get("env"))
     gathering.variables(strings(workflow.get("env")))
     jobs = mapping(workflow.get("jobs"))
-    named = sorted(jobs.items(), key=lambda one: bool(_OTHER.search(one[0])) and not _TESTING.search(one[0]))
+    named = sorted(jobs.items(), key=lambda one: _beside(one[0]))
     for name, job in named[:_MAX_JOBS]:
         if isinstance(job, dict):
             place = _Place(contexts, f"{path}:{name}", env, *_defaults(workflow), depth=depth)
+            before, gathering.aside = gathering.aside, gathering.aside or _beside(name)
             for matrix in combinations(_matrix(job, place)):
                 _job(gathering, job, matrix, place)
+            gathering.aside = before
 
 
 def _matrix(job: Mapping[str, Any], place: _Place) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,8 @@ __all__ = ["Host", "lay_out", "read_host", "tree_with"]
 
 _SYMLINK: Final = "120000"
 _INLINE: Final = re.compile(rb"#\[\s*cfg\s*\(\s*test\s*\)\s*\]")
+_TEST_BYTES: Final = 1 << 20
+_TESTS_BYTES: Final = 256 << 20
 _SUITE_S: Final = 600.0
 _COMPILED_SUITE_S: Final = 1200.0
 
@@ -77,8 +79,9 @@ def read_host(repository: SourceRepository, commit: str, options: BuildOptions, 
             reason="unsupported_language",
             remedy="Choose another commit, or the language with --language.",
         )
-    tests = {path: repository.read(sha, path) for path in sorted(files) if kinds.is_runnable(path)}
-    inline = {path: data for path in sorted(files) if path.endswith(".rs") and _INLINE.search(data := repository.read(sha, path))}
+    tests = _texts(repository, sha, [path for path in sorted(files) if kinds.is_runnable(path)])
+    rust = _texts(repository, sha, [path for path in sorted(files) if path.endswith(".rs")])
+    inline = {path: data for path, data in rust.items() if _INLINE.search(data)}
     committed = datetime.fromtimestamp(repository.commit(sha).committer_time, UTC)
     request = PlanRequest(
         base=tree,
@@ -138,6 +141,18 @@ def lay_out(planted: Planted, prepared: Prepared, environment: Path, options: Bu
     if options.ca_bundle is not None:
         shutil.copyfile(options.ca_bundle, environment / CA_FILE)
     return certificate
+
+
+def _texts(repository: SourceRepository, sha: str, paths: Sequence[str]) -> dict[str, bytes]:
+    """Files of a fair size, as many as fit in memory easily."""
+    found: dict[str, bytes] = {}
+    left = _TESTS_BYTES
+    for path in paths:
+        data = repository.read(sha, path)
+        if len(data) <= min(_TEST_BYTES, left):
+            found[path] = data
+            left -= len(data)
+    return found
 
 
 def _planned(module: LanguageModule, request: PlanRequest, options: BuildOptions) -> BuildPlan:

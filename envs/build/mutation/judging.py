@@ -15,6 +15,9 @@ Outcome = Literal["bug", "survived", "broken", "hung", "everything", "repeated",
 what a build or an import that fails looks like. `everything`: too many fail. `repeated`: another mutation of the place fails the same
 tests. `unsteady`: the second run did not agree. `unfit`: no task could be made of it."""
 
+_FEW = 3
+"""So many tests may all fail: a suite of so few says one thing in each about the whole project."""
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
@@ -61,7 +64,7 @@ def judge(report: TestReport, stable: Sequence[str], *, share: float) -> Judgeme
         return Judgement("survived")
     if not any(report.outcomes.get(identity) in ("failed", "error") for identity in failing):
         return Judgement("broken", failing, "tests are missing from the report, and none of the others fails")
-    if len(failing) > share * len(stable):
+    if len(failing) > max(_FEW, share * len(stable)):
         return Judgement("everything", failing, f"{len(failing)} of {len(stable)} tests fail")
     return Judgement("bug", failing)
 

@@ -19,7 +19,8 @@ from podgym.sandbox import Step
 from podgym.verifiers import TestCommand
 
 __all__ = [
-    "WRAP", "each_program", "with_base", "with_env", "with_exports", "with_first_step", "with_last_step", "with_limits", "with_note",
+    "WRAP", "each_program", "with_base", "with_env", "with_exports", "with_first_step",
+    "with_interpreter", "with_last_step", "with_limits", "with_note",
     "with_packages", "with_prefix", "with_script", "without_packages", "wrapped",
 ]  # fmt: skip
 
@@ -147,6 +148,30 @@ def each_program(plan: BuildPlan, change: Callable[[TestCommand], str]) -> Build
 def _each_test(plan: BuildPlan, change: Callable[[TestCommand], TestCommand]) -> BuildPlan:
     update = {"tests": tuple(change(command) for command in plan.tests), "changed": tuple(change(command) for command in plan.changed)}
     return plan.model_copy(update=update)
+
+
+def with_interpreter(plan: BuildPlan, name: str, *, before: str = "", run: str = 'exec "$real" "$@"') -> BuildPlan:
+    """A stand-in for the interpreter of podgym's own runners, which have no script: `before`, then `run` with `$real`.
+
+    What `before` prints goes to the log, for the runner's standard output is its report.
+    """
+    places: dict[str, str] = {}
+
+    def turned(command: TestCommand) -> TestCommand:
+        if command.framework == "program":
+            return command
+        place = places.setdefault(command.python, f"{WRAP}/{name}{len(places) or ''}")
+        return command.model_copy(update={"python": place})
+
+    changed = _each_test(plan, turned)
+    if not places:
+        return plan
+    lines = [f"mkdir -p {WRAP}\n"]
+    for python, place in places.items():
+        quoted = shlex.quote(python)
+        body = f"#!/bin/sh\nreal=$(command -v {quoted} || command -v python3)\n{{\n{before or ':'}\n}} >&2\n{run}\n"
+        lines.append(f"printf %s {shlex.quote(body)} > {place}\nchmod 755 {place}\n")
+    return with_last_step(changed, "".join(lines))
 
 
 def wrapped(script: str, *, before: str = "", run: str = 'sh "$podgym_script"', after: str = "") -> str:

@@ -246,25 +246,22 @@ worked() {{
   [ "$rc" != 0 ] || return 0
   reported | xargs -r grep -lE '<(failure|error)[ />]' 2>/dev/null | head -n 1 | grep -q .
 }}
-done=
-for phase in {phases} {phases}; do
-  build > "$warm" 2>&1
-  if worked; then
-    done=$phase
-    break
-  fi
-  tail -n 60 "$warm"
-  find {tools}/m2 -name '*.lastUpdated' -delete
-  if [ -z "${{replaced:-}}" ] && grep -q 'SNAPSHOT' "$warm"; then
-    replaced=1
-    replace
-  fi
-done
-if [ -z "$done" ]; then
+again=
+any_phase() {{
+  for phase in {phases}; do
+    build > "$warm" 2>&1
+    ! worked || return 0
+    tail -n 60 "$warm"
+    find {tools}/m2 -name '*.lastUpdated' -delete
+    if [ -z "$again" ] && grep -q 'SNAPSHOT' "$warm"; then replace; again=1; fi
+    if grep -qE 'Could not transfer|timed out|onnection reset|status: 5' "$warm"; then again=1; fi
+  done
+  return 1
+}}
+if ! any_phase && {{ [ -z "$again" ] || ! any_phase; }}; then
   echo 'Maven cannot build the modules under test: see above.' >&2
   exit 1
 fi
-phase=$done
 echo "$phase" > {tools}/phase
 [ -z "{has_warm}" ] || [ -n "$(reported)" ] || echo 'no test ran while installing' >> "$log"
 find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete

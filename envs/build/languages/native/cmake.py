@@ -11,6 +11,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
@@ -102,7 +103,19 @@ def submodules(tree: Tree) -> list[str]:
     return re.findall(r"^\s*path\s*=\s*([\w./+-]{1,200})\s*$", tree.read(".gitmodules") or "", re.MULTILINE)
 
 
-def cmake_dependencies(facts: CMakeFacts, tree: Tree, exports: dict[str, str]) -> str:
+def _catch(facts: CMakeFacts, tree: Tree, root: str) -> int:
+    """The major version of Catch2 that the tests are written for."""
+    for path in tree.below(root):
+        if path.endswith((".cpp", ".cc", ".cxx", ".hpp", ".h")) and re.search(r"test", path, re.I):
+            text = (tree.read(posixpath.join(root, path)) or "")[: 1 << 16]
+            if re.search(r"catch2/catch_\w+\.hpp", text):
+                return 3
+            if "catch2/catch.hpp" in text:
+                return 2
+    return 3 if _needs_catch3(facts) else 2
+
+
+def cmake_dependencies(facts: CMakeFacts, tree: Tree, root: str, exports: dict[str, str], committed: datetime) -> str:
     """A step before the repository is there: a newer CMake, and sources in place of downloads."""
     script = ""
     if facts.minimum[:2] > DEBIAN_CMAKE:
@@ -115,7 +128,9 @@ if python3 -m pip install -q --no-cache-dir --target {TOOLS}/python 'cmake>={wan
   say "cmake {wanted} or newer: $(cmake --version | head -n 1)"
 else say "not installed: cmake {wanted}"; fi
 """
-    script += fetch_sources(_fetched_packages(facts, submodules(tree)), build_catch=_needs_catch3(facts))
+    packages = _fetched_packages(facts, submodules(tree))
+    catch = _catch(facts, tree, root)
+    script += fetch_sources(packages, committed=committed, catch=catch, build_catch=_needs_catch3(facts) and catch > 2)
     return install_prelude(exports, "") + script if script else ""
 
 
@@ -134,14 +149,13 @@ def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence
     return f"""{install_prelude(exports, "")}{fill}cd {shlex.quote(where(root))}
 {install_launchers()}{cmake_arguments(facts.fetched)}generator=
 if command -v ninja >/dev/null; then generator="-G Ninja"; fi
-tests="-DCMAKE_CROSSCOMPILING_EMULATOR={BIN}/cases -DCMAKE_TEST_LAUNCHER={BIN}/cases"
 quiet="-DCMAKE_C_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_CXX_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF"
 plain="-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_POLICY_VERSION_MINIMUM=3.5"
 found="-DFETCHCONTENT_TRY_FIND_PACKAGE_MODE=ALWAYS -DCPM_USE_LOCAL_PACKAGES=ON -DCMAKE_PREFIX_PATH={PREFIX}"
 attempt() {{
   said=$1; shift
   rm -rf {BUILD}
-{_conan(facts)}  if timeout 900 cmake -S . -B {BUILD} $generator $tests $quiet "$@"; then say "cmake: configured $said: $*"; else
+{_conan(facts)}  if timeout 900 cmake -S . -B {BUILD} $generator $quiet "$@"; then say "cmake: configured $said: $*"; else
     say "cmake: not configured $said"; return 1; fi
 }}
 attempt "with the project's tests, CI's switches and packaged libraries" $plain $found $fetched {first} ||
@@ -182,6 +196,7 @@ def _arguments(values: dict[str, str]) -> str:
 def cmake_test(facts: CMakeFacts, root: str, *, timeout_s: float) -> str:
     """The script that builds what changed and tests."""
     plain = "export PODGYM_PLAIN=1\n" if facts.judged_by_output else ""
+    each_s = max(1, round(min(_TIMEOUT_S, timeout_s / 2)))
     gtest = "" if facts.by_case else 'export GTEST_OUTPUT="xml:$out/junit/"\n'
     return f"""{test_prelude(root)}build={BUILD}
 # Configured again, for lists of files that CMake makes itself; what is downloaded was so before.
@@ -196,14 +211,17 @@ else
 fi
 {_aside(facts, '"$build"', "2", testing=True)}mkdir -p "$out/junit"
 export PODGYM_REPORT="$out"
-{plain}{gtest}find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' |
+{plain}{gtest}# A test that is a program without arguments says more of its cases when it is asked.
+find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' -exec \\
+  sed -i -E 's~^(add_test\\(("[^"]*"|[^"]+) )"([^"]+)"\\)$~\\1"{BIN}/cases" "\\3")~' {{}} +
+find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' |
   awk '{{ print length($0), $0 }}' | sort -n >"$out/taken/declared"
 for file in $(head -n 40 "$out/taken/declared" | cut -d' ' -f2-); do
   number=$(ctest --test-dir "$(dirname "$file")" -N 2>/dev/null | sed -n 's/^Total Tests: //p')
   [ "${{number:-0}}" -eq 0 ] || {{ tests=$(dirname "$file"); break; }}
 done
 if [ -n "${{tests:-}}" ]; then
-  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" -j 1 --timeout {max(1, round(min(_TIMEOUT_S, timeout_s / 2)))} --no-tests=error --output-on-failure >&2
+  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" -j 1 --timeout {each_s} --no-tests=error --output-on-failure >&2
   code=$?
 else
 {programs('"$build"')}fi

@@ -18,6 +18,7 @@ _MAX_FILES: Final = 400
 _FETCHING: Final = frozenset({"fetchcontent_declare", "cpmaddpackage", "cpmfindpackage", "externalproject_add"})
 _CASES: Final = frozenset({"gtest_discover_tests", "gtest_add_tests", "catch_discover_tests", "doctest_discover_tests", "parsecatchtests"})
 _BUILDS_TESTS: Final = re.compile(r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", re.I)
+_STRUCTURE: Final = frozenset({"project", "add_library", "add_executable", "add_custom_target", "add_subdirectory"})
 _FALSE: Final = frozenset({"", "off", "0", "false", "no", "n"})
 
 
@@ -67,6 +68,8 @@ class CMakeFacts:
     standard: int = 0
     """Of C++: the newest that is asked for."""
     texts: dict[str, str] = field(default_factory=dict)
+    added: set[str] = field(default_factory=set)
+    """Last parts of directories that are added to another's build."""
     aside: list[str] = field(default_factory=list)
     """Targets that build tests and are not of `all`."""
 
@@ -75,6 +78,7 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
     """Facts of the project at `root`."""
     facts = CMakeFacts()
     seen = 0
+    apart: dict[str, tuple[int, list[str]]] = {}
     for path in tree.below(root):
         name = posixpath.basename(path).lower()
         if vendored(path) or not (name == "cmakelists.txt" or name.endswith(".cmake")):
@@ -86,24 +90,23 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
         if seen > _MAX_FILES:
             break
         facts.texts[path] = text
+        before, projects = facts.tests, len(facts.names)
         for command in commands(text):
             _note(facts, command, top=path == "CMakeLists.txt", build_file=name == "cmakelists.txt")
+        if "/" in path and name == "cmakelists.txt" and re.search(r"^\s*project\s*\(", text, re.MULTILINE | re.IGNORECASE):
+            apart[posixpath.dirname(path)] = (facts.tests - before, facts.names[projects:])
+    for directory, (tests, names) in apart.items():
+        # A project that no other adds is built by itself, if at all.
+        if not any(part in facts.added for part in directory.split("/")) and "$" not in "".join(facts.added):
+            facts.tests -= tests
+            facts.names = [name for name in facts.names if name not in names]
     return facts
 
 
 def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -> None:
     name, arguments = command.name, command.arguments
-    if name in ("project", "add_library") and arguments and build_file and not {"IMPORTED", "ALIAS"} & set(arguments):
-        facts.names.append(arguments[0])
-    elif name == "add_custom_target" and arguments and "ALL" not in arguments:
-        if "DEPENDS" in arguments and re.fullmatch(
-            r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", arguments[0], re.I
-        ):
-            facts.aside.append(arguments[0])
-    elif (
-        name == "add_executable" and "EXCLUDE_FROM_ALL" in arguments and re.search(r"test", arguments[0], re.I) and "$" not in arguments[0]
-    ):
-        facts.aside.append(arguments[0])
+    if name in _STRUCTURE:
+        _target(facts, name, arguments, build_file=build_file)
     elif name == "cmake_minimum_required" and len(arguments) > 1 and top:
         facts.minimum = tuple(int(part) for part in re.findall(r"\d{1,4}", arguments[1].split("...", maxsplit=1)[0])[:3])
     elif name in ("option", "cmake_dependent_option") and arguments:
@@ -122,6 +125,20 @@ def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -
         facts.fetched += _fetched(name, arguments)
     else:
         _needs(facts, name, arguments)
+
+
+def _target(facts: CMakeFacts, name: str, arguments: Sequence[str], *, build_file: bool) -> None:
+    if not arguments:
+        return
+    if name in ("project", "add_library"):
+        facts.names += arguments[:1] if build_file and not {"IMPORTED", "ALIAS"} & set(arguments) else ()
+    elif name == "add_subdirectory":
+        facts.added.add(posixpath.basename(arguments[0].rstrip("/")))
+    elif name == "add_custom_target":
+        if "DEPENDS" in arguments and "ALL" not in arguments and _BUILDS_TESTS.fullmatch(arguments[0]):
+            facts.aside.append(arguments[0])
+    elif "EXCLUDE_FROM_ALL" in arguments and re.fullmatch(r"[\w.+-]*test[\w.+-]*", arguments[0], re.IGNORECASE):
+        facts.aside.append(arguments[0])
 
 
 def _fetched(command: str, arguments: Sequence[str]) -> list[Fetched]:

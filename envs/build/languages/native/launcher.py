@@ -22,6 +22,7 @@ BROKEN: Final = "PODGYM_BROKEN"
 _CASES: Final = r"""#!/bin/sh
 # cases PROGRAM: runs a test program so that it reports each of its cases below $PODGYM_REPORT.
 out=${PODGYM_REPORT:-}
+case ${1:-} in */*) ;; *) [ ! -f "./${1:-}" ] || { program=./$1; shift; set -- "$program" "$@"; } ;; esac
 if [ -z "$out" ] || [ $# -ne 1 ] || [ -n "${PODGYM_INSIDE:-}" ]; then exec "$@"; fi
 export PODGYM_INSIDE=1
 program=$1 name=$(basename -- "$1") folder=$(dirname -- "$1")

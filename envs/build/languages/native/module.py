@@ -134,7 +134,7 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
         facts = choice.cmake
         return (
             [*cmake.cmake_packages(facts), *needs.cmake_needs(facts), *found],
-            cmake.cmake_dependencies(facts, tree, variables),
+            cmake.cmake_dependencies(facts, tree, root, variables, request.committed),
             cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables),
             cmake.cmake_test(facts, root, timeout_s=request.suite_timeout_s),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from podgym.envs.build.languages.native.cmakefacts import Fetched
@@ -20,6 +21,8 @@ PREFIX: Final = f"{TOOLS}/prefix"
 CATCH3: Final = "catch2"
 
 _NEWER: Final = "trixie"
+_RELEASED: Final = datetime(2023, 6, 10, tzinfo=UTC)
+"""Of bookworm: what is older may not build with later versions of its libraries."""
 _NAMES: Final = """
 abseil=abseil abseilcpp=abseil absl=abseil asio=asio backwardcpp=backward-cpp benchmark=benchmark
 brotli=brotli catch2=catch2 catch=catch2 cereal=libcereal check=check cjson=cjson cli11=cli11 cmocka=cmocka
@@ -53,9 +56,10 @@ def cmake_arguments(fetched: Iterable[Fetched]) -> str:
     return "fetched=\n" + "".join(dict.fromkeys(lines))
 
 
-def fetch_sources(packages: Sequence[str], *, build_catch: bool) -> str:
-    """Shell that unpacks these source packages below `SOURCES`, as far as they can be had; never fails. `build_catch` also installs
-    Catch2 of version 3, which this Debian has not, below `PREFIX`."""
+def fetch_sources(packages: Sequence[str], *, committed: datetime, catch: int, build_catch: bool) -> str:
+    """Shell that unpacks these source packages below `SOURCES`, as far as they can be had; never fails. They are of the Debian whose
+    time is the commit's, and Catch2 is of the version that the tests include. `build_catch` also installs Catch2 of version 3, which
+    the image's Debian has not, below `PREFIX`."""
     if not packages:
         return ""
     build = f"""
@@ -66,11 +70,17 @@ if [ -d {SOURCES}/{CATCH3} ] && [ ! -d {PREFIX} ]; then
   rm -rf /tmp/catch2
 fi
 """
+    newer, older = f'"{_NEWER} $own"', f'"$own {_NEWER}"'
+    suites = newer if committed > _RELEASED else older
+    catches = newer if catch > 2 else older
     return f"""
+own=$(. /etc/os-release && echo "${{VERSION_CODENAME:-}}")
 source_package() {{
+  suites={suites}
+  [ "$1" != {CATCH3} ] || suites={catches}
   [ ! -d {SOURCES}/"$1" ] || return 0
 place=$(mktemp -d)
-  for suite in {_NEWER} "$(. /etc/os-release && echo "${{VERSION_CODENAME:-}}")"; do
+  for suite in $suites; do
 private={TOOLS}/apt-$suite
     if [ ! -d "$private" ]; then
       mkdir -p "$private/lists/partial" "$private/cache/archives/partial"

@@ -203,6 +203,16 @@ class _Planner:
             options = [one for one in options if one != "--openssl-legacy-provider"]
         if options:
             env["NODE_OPTIONS"] = " ".join(dict.fromkeys(options))
+        for directory in managers:
+            for name in (".npmrc", ".yarnrc.yml"):
+                secrets = re.findall(
+                    r"\$\{(\w{0,60}(?:TOKEN|AUTH|KEY|SECRET|PASS|CRED)\w{0,60})\}",
+                    self._request.base.read(join(directory, name)) or "",
+                    re.ASCII,
+                )
+                env |= {
+                    secret: "" for secret in secrets if secret not in env and not secret[0].isdigit()
+                }  # or managers refuse to run a script
         if any(one.berry for one in managers.values()):
             env["YARN_NODE_LINKER"] = "node-modules"
         if any(one.name == "pnpm" for one in managers.values()):

@@ -26,6 +26,19 @@ _CHROMIUM: Final[Mapping[str, str]] = {
     "CHROME_BIN": f"{TOOLS}/wrap/chromium", "PUPPETEER_EXECUTABLE_PATH": f"{TOOLS}/wrap/chromium", "CHROMIUM_BIN": f"{TOOLS}/wrap/chromium",
 }  # fmt: skip
 
+_INSTALL: Final = """\
+mkdir -p {tools}
+cd {place}
+set -- {names}
+for name; do
+  shift
+  # A workspace's own package is none of the registry's.
+  if grep -rqF --include=package.json --exclude-dir=node_modules --exclude-dir=.git "\\"name\\": \\"$name\\"" /testbed; then continue; fi
+  set -- "$@" "$name"
+done
+[ "$#" = 0 ] || npm install --no-save --no-package-lock --legacy-peer-deps --ignore-scripts "$@" || echo "not installed: $*" >> {log}
+"""
+
 
 def _openssl(case: Case, cause: Cause) -> Iterator[Remedy]:
     exports = {"NODE_OPTIONS": "--openssl-legacy-provider"}
@@ -143,10 +156,7 @@ def _module(case: Case, cause: Cause) -> Iterator[Remedy]:
     if names:
         listed = " ".join(shlex.quote(name) for name in list(names)[:20])
         place = shlex.quote(f"{WORKDIR}/{case.plan.root}".rstrip("/"))
-        step = (
-            f"mkdir -p {TOOLS}\ncd {place}\nnpm install --no-save --no-package-lock --legacy-peer-deps --ignore-scripts {listed} || "
-            f"echo {shlex.quote('not installed: ' + ' '.join(names))} >> {INSTALL_LOG}\n"
-        )
+        step = _INSTALL.format(tools=TOOLS, log=INSTALL_LOG, place=place, names=listed)
         yield Remedy(f"npm:{','.join(names)}", f"{', '.join(names)} is imported, and nothing lists it.", with_last_step(case.plan, step))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,10 +24,10 @@ _SKIPPED: Final = (
 _QUALITY_TASKS: Final = (
     "(?i).*(checkstyle|spotless|pmd|spotbugs|findbugs|license|javadoc|forbiddenApis|ktlint|detekt|animalsniffer|rat|japicmp|sign|pgp).*"
 )
-_INIT: Final = f"""\
-mkdir -p {TOOLS}/gradle/init.d
-cat > {TOOLS}/gradle/init.d/podgym-no-checks.gradle <<'END'
-allprojects {{ tasks.configureEach {{ task -> if (task.name ==~ /{_QUALITY_TASKS}/) {{ task.enabled = false }} }} }}
+_INIT: Final = """\
+mkdir -p {home}/init.d
+cat > {home}/init.d/podgym-no-checks.gradle <<'END'
+allprojects {{ tasks.configureEach {{ task -> if (task.name ==~ /{tasks}/) {{ task.enabled = false }} }} }}
 END
 """
 _SETTINGS: Final = f"""\
@@ -61,16 +62,20 @@ def _gate(case: Case, cause: Cause) -> Iterator[Remedy]:
         return
     skipped = " ".join(f"-D{name}=true" for name in _SKIPPED)
     if "gradle" in case.plan.build_system.lower():
-        exports = {"GRADLE_USER_HOME": f"{TOOLS}/gradle"}
-        plan = with_first_step(with_exports(case.plan, exports) if not _sets(case, "GRADLE_USER_HOME") else case.plan, _INIT)
+        home = _gradle_home(case)
+        plan = with_exports(case.plan, {"GRADLE_USER_HOME": f"{TOOLS}/gradle"}) if not home else case.plan
+        plan = with_first_step(plan, _INIT.format(home=home or f"{TOOLS}/gradle", tasks=_QUALITY_TASKS))
         yield Remedy("gradle:no-checks", f"{cause.subject or 'Checks'} beside the code do not run.", plan)
     else:
         exports = {"MAVEN_OPTS": skipped, "MAVEN_ARGS": skipped}
         yield Remedy("maven:no-checks", f"{cause.subject or 'Checks'} beside the code do not run.", with_exports(case.plan, exports))
 
 
-def _sets(case: Case, name: str) -> bool:
-    return name in case.plan.env or any(f"{name}=" in step.run for step in case.plan.steps)
+def _gradle_home(case: Case) -> str:
+    """Where the plan has Gradle keep its own; empty where it does not say."""
+    texts = (case.plan.env.get("GRADLE_USER_HOME", ""), *(step.run for step in case.plan.steps))
+    found = re.fullmatch(r"/[\w./-]+", texts[0]) or re.search(r"(?m)GRADLE_USER_HOME=(/[\w./-]+)", "\n".join(texts[1:]))
+    return found[found.lastindex or 0] if found else ""
 
 
 def _modules(case: Case, cause: Cause) -> Iterator[Remedy]:

@@ -31,6 +31,18 @@ _DISTRIBUTIONS: Final[dict[str, str]] = {
 }  # fmt: skip
 """By import name, where the distribution's is another; empty where PyPI has none."""
 
+_INSTALL: Final = """\
+mkdir -p {tools}
+{python} -m pip --version >/dev/null 2>&1 || {python} -m ensurepip -q || true
+one() {{
+  # What the repository has under this name is its own, and no stranger's package takes its place.
+  if find . -maxdepth 5 -name .git -prune -o \\( -name "$1.py" -o -type d -name "$1" \\) -print | grep -q .; then
+    echo "not installed, since the repository has its own: $1" >> {log}
+  elif {python} -m pip install -q "$2"; then echo "pip, latest: $2" >> {log}
+  else echo "not installed: $2" >> {log}; fi
+}}
+"""
+
 
 def _constraints(case: Case, cause: Cause) -> Iterator[Remedy]:
     """Also for build environments, which is what breaks as build tools move on."""
@@ -52,21 +64,18 @@ def _modules(case: Case, cause: Cause) -> Iterator[Remedy]:
     if case.tool != "python":
         return
     own = {case.plan.name.replace("-", "_").lower(), "tests", "test", "conftest", "src"}
-    names: dict[str, None] = {}
+    names: dict[str, str] = {}
     for subject in case.subjects("missing_module"):
         language, _, module = subject.partition(" ")
         top = module.split(".")[0]
         distribution = _DISTRIBUTIONS.get(module, _DISTRIBUTIONS.get(top, top.replace("_", "-")))
         if language == "python" and distribution and top.lower() not in own and re.fullmatch(r"[A-Za-z][\w.<>-]*", distribution):
-            names[distribution] = None
+            names[distribution] = top
     if names:
         python = shlex.quote(next((command.python for command in case.plan.tests if command.python), "python"))
-        lines = "".join(
-            f"{python} -m pip install -q {shlex.quote(name)} || echo {shlex.quote(f'not installed: {name}')} >> {INSTALL_LOG}\n"
-            for name in names
-        )
-        step = f"mkdir -p {TOOLS}\n{python} -m pip --version >/dev/null 2>&1 || {python} -m ensurepip -q || true\n{lines}"
-        yield Remedy(f"pip:{','.join(names)}", f"Tests import {', '.join(names)}, which nothing lists.", with_last_step(case.plan, step))
+        lines = "".join(f"one {shlex.quote(top)} {shlex.quote(name)}\n" for name, top in names.items())
+        script = f"{_INSTALL.format(python=python, tools=TOOLS, log=INSTALL_LOG)}{lines}"
+        yield Remedy(f"pip:{','.join(names)}", f"Tests import {', '.join(names)}, which nothing lists.", with_last_step(case.plan, script))
 
 
 def _permission(case: Case, cause: Cause) -> Iterator[Remedy]:

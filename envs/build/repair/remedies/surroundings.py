@@ -7,7 +7,7 @@ from typing import Final
 
 from podgym.envs.build.plan import TOOLS, WORKDIR, BuildPlan
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import each_program, with_exports, with_last_step, with_packages, with_prefix, wrapped
+from podgym.envs.build.repair.edits import each_program, with_exports, with_interpreter, with_last_step, with_packages, with_prefix, wrapped
 from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
 from podgym.verifiers import TestCommand
 
@@ -83,24 +83,27 @@ def _display(case: Case, cause: Cause) -> Iterator[Remedy]:
     exports = {"QT_QPA_PLATFORM": "offscreen", "SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "MPLBACKEND": "Agg"}
     if cause.subject == "qt" or not _programs(case.plan):
         yield Remedy("env:offscreen", "Toolkits draw without a display.", with_exports(case.plan, exports, steps=False))
-    if _programs(case.plan):
-        run = 'xvfb-run -a -s "-screen 0 1280x1024x24" sh "$podgym_script"'
-        plan = each_program(case.plan, lambda command: wrapped(command.script, run=run))
-        yield Remedy("script:xvfb", "The tests get a display.", with_packages(plan, ("xvfb", "xauth")))
+    command = 'xvfb-run -a -s "-screen 0 1280x1024x24"'
+    yield Remedy("script:xvfb", "The tests get a display.", with_packages(_under(case.plan, "python-xvfb", command), ("xvfb", "xauth")))
+
+
+def _under(plan: BuildPlan, name: str, command: str, before: str = "") -> BuildPlan:
+    """Test programs and interpreters run by `command`."""
+    plan = each_program(plan, lambda one: wrapped(one.script, before=before, run=f'{command} sh "$podgym_script"'))
+    return with_interpreter(plan, name, before=before, run=f'exec {command} "$real" "$@"')
 
 
 def _dbus(case: Case, cause: Cause) -> Iterator[Remedy]:
-    if _programs(case.plan):
-        plan = each_program(case.plan, lambda command: wrapped(command.script, run='dbus-run-session -- sh "$podgym_script"'))
-        yield Remedy("script:dbus", "The tests get a message bus.", with_packages(plan, ("dbus", "dbus-x11")))
+    plan = _under(case.plan, "python-dbus", "dbus-run-session --")
+    yield Remedy("script:dbus", "The tests get a message bus.", with_packages(plan, ("dbus", "dbus-x11")))
 
 
 def _database(case: Case, cause: Cause) -> Iterator[Remedy]:
     known = _DATABASES.get(cause.subject)
-    if known is not None and _programs(case.plan):
+    if known is not None:
         packages, start = known
-        plan = with_packages(with_prefix(case.plan, start, steps=False), packages)
-        yield Remedy(f"script:{cause.subject}", f"The tests get a {cause.subject} of their own.", plan)
+        plan = with_interpreter(with_prefix(case.plan, start, steps=False), f"python-{cause.subject}", before=start)
+        yield Remedy(f"script:{cause.subject}", f"The tests get a {cause.subject} of their own.", with_packages(plan, packages))
 
 
 def _locale(case: Case, cause: Cause) -> Iterator[Remedy]:

@@ -243,3 +243,13 @@ def test_a_checkout_below_the_workspace_is_the_repository(read: Reader) -> None:
     )
     assert [step.directory for step in facts.steps] == ["", "sub"]
     assert facts.packages == ("libkrb5-dev",)
+
+
+def test_packages_for_documents_and_style_count_only_where_there_are_no_others(read: Reader) -> None:
+    def job(packages: str) -> str:
+        return f"{{runs-on: ubuntu-latest, steps: [{{run: apt-get install -y {packages}}}]}}"
+
+    docs = {".github/workflows/docs.yml": f"on: push\njobs:\n  a: {job('doxygen')}\n"}
+    assert read(docs).packages == ("doxygen",)
+    tests = {".github/workflows/ci.yml": f"on: push\njobs:\n  lint: {job('shellcheck')}\n  unit: {job('libpq-dev')}\n"}
+    assert read({**docs, **tests}).packages == ("libpq-dev",)

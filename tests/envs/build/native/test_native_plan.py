@@ -106,6 +106,10 @@ def test_tests_that_are_a_project_of_their_own(plan: Planner) -> None:
     made = plan({"utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""})
     assert (made.build_system, made.root, made.tests[0].cwd) == ("cmake", "test", ".")
     assert "cd /testbed/test" in made.tests[0].script
+    root = {"CMakeLists.txt": "project(utf8)\nadd_library(utf8 INTERFACE)\n"}
+    assert plan({**root, "utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""}).root == "test"
+    added = {"CMakeLists.txt": root["CMakeLists.txt"] + "add_subdirectory(${CMAKE_CURRENT_SOURCE_DIR}/test)\n"}
+    assert plan({**added, "utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""}).root == ""
     assert plan({"x.h": "", "tests/Makefile": "check: a\n\t./a\n", "tests/a.c": ""}).root == "tests"
 
 
@@ -154,6 +158,9 @@ def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> N
     assert "cp -r /opt/podgym/sources/fmtlib/. extern/fmt/" in made.install[0].run
     modern = plan({"CMakeLists.txt": CMAKE + "find_package(Catch2 3 REQUIRED)\n", **SOURCES})
     assert "cmake --install /tmp/catch2" in modern.dependencies[0].run
+    assert '[ "$1" != catch2 ] || suites="trixie $own"' in modern.dependencies[0].run
+    catch = {"CMakeLists.txt": CMAKE + "FetchContent_Declare(Catch2 GIT_REPOSITORY x)\n", "tests/a.cpp": "#include <catch2/catch.hpp>\n"}
+    assert '[ "$1" != catch2 ] || suites="$own trixie"' in plan(catch).dependencies[0].run
 
 
 def test_what_other_package_managers_would_bring(plan: Planner) -> None:

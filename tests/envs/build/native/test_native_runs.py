@@ -132,6 +132,16 @@ SYSTEMS: dict[str, tuple[tuple[str, ...], dict[str, str], dict[str, str], str]] 
         "tests/test_{}",
     ),
 }
+CHECK = """\
+#include <check.h>
+START_TEST(good) { ck_assert_int_eq(1, 1); } END_TEST
+START_TEST(bad) { ck_assert_int_eq(1, 2); } END_TEST
+int main(void) {
+    Suite *suite = suite_create("suite"); TCase *tcase = tcase_create("core"); SRunner *runner = srunner_create(suite);
+    tcase_add_test(tcase, good); tcase_add_test(tcase, bad); suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV); return srunner_ntests_failed(runner) != 0;
+}
+"""
 MAKEFILE = """\
 TESTS = $(patsubst tests/%.c,build/%,$(wildcard tests/test_*.c))
 all: build/calc.o
@@ -192,6 +202,25 @@ def test_a_part_that_never_builds_does_not_hide_the_tests(tmp_path: Path, plan: 
     machine.write(BROKEN)
     code, outcomes = machine.test()
     assert code != 0 and outcomes.get("test_add") != "passed" and outcomes["test_twice"] == "passed", machine.log
+
+
+@pytest.mark.parametrize("declared", ["add_test(unit unit)", 'add_test(NAME "the unit" COMMAND unit)', "add_test(unit unit --all)"])
+def test_cases_of_a_program_that_ctest_takes_for_one_test(tmp_path: Path, plan: Planner, declared: str) -> None:
+    needs("cmake", "cc")
+    if not Path("/usr/include/check.h").exists():
+        pytest.skip("not installed: check")
+    files = {
+        "CMakeLists.txt": "cmake_minimum_required(VERSION 3.20)\nproject(calc C)\nenable_testing()\n"
+        f"add_executable(unit tests/unit.c)\n{declared}\n"
+        "target_link_libraries(unit check subunit m rt pthread)\n",
+        "tests/unit.c": CHECK,
+    }
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    code, outcomes = machine.test()
+    name = "the unit" if "the unit" in declared else "unit"
+    cases = {} if "--all" in declared else {"unit::suite::core::good": "passed", "unit::suite::core::bad": "failed"}
+    assert code != 0 and outcomes == {name: "failed", **cases}, machine.log
 
 
 def test_lines_of_a_makefile_that_run_test_programs(tmp_path: Path, plan: Planner) -> None:

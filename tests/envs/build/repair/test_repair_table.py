@@ -22,9 +22,10 @@ CASES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_log_is_read_and_its_remedy_changes_the_plan(case: dict[str, Any], plan_of: Planner) -> None:
-    plan = plan_of(case["language"])
+    plan = plan_of(case["language"], packages=tuple(case.get("packages", ())))
+    plan = plan.model_copy(update={"build_system": case.get("build_system", plan.build_system)})
     if "script" in case:
-        plan = plan_of(case["language"], dependencies=(plan.dependencies[0].model_copy(update={"run": case["script"]}),))
+        plan = plan.model_copy(update={"dependencies": (plan.dependencies[0].model_copy(update={"run": case["script"]}),)})
     failure = BuildFailure(
         stage=case["stage"],
         log=case["log"],
@@ -38,6 +39,7 @@ def test_a_log_is_read_and_its_remedy_changes_the_plan(case: dict[str, Any], pla
     assert offered[0].because.endswith(".")
     _check(offered[0].plan, case["plan"], plan)
     names = [remedy.name for remedy in offered]
+    assert set(case.get("also", ())) <= set(names)
     assert len(names) == len(set(names))
     assert names[1:] == [one.name for one in remedies(plan, failure, tried=frozenset(names[:1]), catalogue=Catalogue())]
 

@@ -27,7 +27,11 @@ export npm_config_cache="$cache/npm" YARN_CACHE_FOLDER="$cache/yarn" BUN_INSTALL
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false npm_config_loglevel=error npm_config_progress=false
 export npm_config_fetch_retries=3 npm_config_engine_strict=false
 unset NODE_ENV npm_config_production
-registry=$(npm config get registry)
+# Not the registry that the project's own settings name, which need not be there; and names of secrets in them mean nothing here.
+registry=$(cd / && npm config get registry)
+export npm_config_registry="$registry" YARN_REGISTRY="$registry"
+for one in $(cat .npmrc .yarnrc.yml 2>/dev/null | grep -o '[$]{[A-Za-z_][A-Za-z0-9_]*' | tr -d '${' | sort -u); do eval "export $one=\"\${$one-}\""; done
+[ ! -f .npmrc ] || sed -i '/^ *\(use-node-version\|min-release-age\|before\) *=/d' .npmrc
 export YARN_NODE_LINKER=node-modules YARN_ENABLE_SCRIPTS=0 YARN_ENABLE_TELEMETRY=0 YARN_GLOBAL_FOLDER="$cache/berry" \
   YARN_ENABLE_PROGRESS_BARS=0 YARN_ENABLE_GLOBAL_CACHE=1 YARN_NM_MODE=classic YARN_COMPRESSION_LEVEL=0 YARN_CHECKSUM_BEHAVIOR=ignore
 [ "$manager" != berry ] || export YARN_NPM_REGISTRY_SERVER="${registry%/}" YARN_ENABLE_HARDENED_MODE=0 YARN_ENABLE_STRICT_SSL=true

@@ -27,7 +27,7 @@ def pom(body: str, *, artifact: str = "app", version: str = "1.0") -> str:
 
 def child(artifact: str, body: str = "", *, parent: str = "app") -> str:
     return (
-        f"<project><parent><groupId>org.example</groupId><artifactId>{parent}</artifactId><version>1.0</version></parent>"
+        f"<project><modelVersion>4.0.0</modelVersion><parent><groupId>org.example</groupId><artifactId>{parent}</artifactId><version>1.0</version></parent>"
         f"<artifactId>{artifact}</artifactId>{body}</project>"
     )
 

@@ -1,0 +1,134 @@
+"""`cases` runs real programs of each test framework, and says what it knows of each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from podgym.envs.build.languages.native.launcher import install_launchers
+from podgym.verifiers.reports import ReportFile, parse_report
+
+CHECK = """\
+#include <check.h>
+START_TEST(good) { ck_assert_int_eq(1, 1); } END_TEST
+START_TEST(bad) { ck_assert_int_eq(1, 2); } END_TEST
+int main(void) {
+    Suite *suite = suite_create("suite"); TCase *tcase = tcase_create("core"); SRunner *runner = srunner_create(suite);
+    tcase_add_test(tcase, good); tcase_add_test(tcase, bad); suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_ENV); return srunner_ntests_failed(runner) != 0;
+}
+"""
+CMOCKA = """\
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+static void good(void **state) { (void)state; assert_int_equal(1, 1); }
+static void bad(void **state) { (void)state; assert_int_equal(1, 2); }
+int main(void) {
+    const struct CMUnitTest cases[] = {cmocka_unit_test(good), cmocka_unit_test(bad)};
+    return cmocka_run_group_tests_name("group", cases, NULL, NULL);
+}
+"""
+CRITERION = """\
+#include <criterion/criterion.h>
+Test(suite, good) { cr_assert(1); }
+Test(suite, bad) { cr_assert(0); }
+"""
+GTEST = "#include <gtest/gtest.h>\nTEST(Suite, good) { EXPECT_EQ(1, 1); }\nTEST(Suite, bad) { EXPECT_EQ(1, 2); }\n"
+DOCTEST = (
+    "#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN\n#include <doctest/doctest.h>\n"
+    'TEST_CASE("good") { CHECK(1 == 1); }\nTEST_CASE("bad") { CHECK(1 == 2); }\n'
+)
+CATCH = (
+    '#define CATCH_CONFIG_MAIN\n#include <catch2/catch.hpp>\nTEST_CASE("good") { CHECK(1 == 1); }\nTEST_CASE("bad") { CHECK(1 == 2); }\n'
+)
+BOOST = (
+    "#define BOOST_TEST_MODULE unit\n#include <boost/test/included/unit_test.hpp>\n"
+    "BOOST_AUTO_TEST_CASE(good) { BOOST_TEST(1 == 1); }\nBOOST_AUTO_TEST_CASE(bad) { BOOST_TEST(1 == 2); }\n"
+)
+FRAMEWORKS = [
+    pytest.param(("check.h", CHECK, "-lcheck -lsubunit -lm -lrt -lpthread", "unit::suite::core::{}"), id="check"),
+    pytest.param(("cmocka.h", CMOCKA, "-lcmocka", "unit::group::{}"), id="cmocka"),
+    pytest.param(("criterion/criterion.h", CRITERION, "-lcriterion", "suite::{}"), id="criterion"),
+    pytest.param(("gtest/gtest.h", GTEST, "-lgtest -lgtest_main -lpthread", "unit.cpp::Suite::{}"), id="gtest"),
+    pytest.param(("doctest/doctest.h", DOCTEST, "", "unit::{}"), id="doctest", marks=pytest.mark.slow),
+    pytest.param(("catch2/catch.hpp", CATCH, "", "unit.global::{}"), id="catch2", marks=pytest.mark.slow),
+    pytest.param(("boost/test/included/unit_test.hpp", BOOST, "", "unit::{}"), id="boost", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    script = install_launchers().replace("/opt/podgym", str(tmp_path / "podgym"))
+    subprocess.run(["sh", "-euc", script], check=True, timeout=20)
+    return tmp_path / "podgym/bin/cases"
+
+
+def run(cases: Path, *command: str, **env: str) -> tuple[int, str, dict[str, str]]:
+    report = cases.parent / "report"
+    shutil.rmtree(report, ignore_errors=True)
+    done = subprocess.run(
+        [str(cases), *command],
+        env={"PATH": os.environ["PATH"], "PODGYM_REPORT": str(report), **env},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    files = [ReportFile(path.read_bytes(), str(path.relative_to(report).with_suffix(""))) for path in sorted(report.rglob("*.xml"))]
+    return done.returncode, done.stdout, dict(parse_report("mixed", files, root=str(cases.parent)).outcomes)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_each_framework(tmp_path: Path, cases: Path, framework: tuple[str, str, str, str]) -> None:
+    header, source, libraries, name = framework
+    if not Path("/usr/include", header).exists():
+        pytest.skip(f"{header} is not installed")
+    cpp = "cpp" if "gtest" in header or "test/" in header or "catch" in header or "doctest" in header else "c"
+    (tmp_path / f"unit.{cpp}").write_text(source)
+    compiler = "g++" if cpp == "cpp" else "gcc"
+    subprocess.run(
+        [compiler, "-O0", "-w", f"unit.{cpp}", "-o", "unit", *libraries.split()], cwd=tmp_path, check=True, timeout=110, capture_output=True
+    )
+    code, _, outcomes = run(cases, str(tmp_path / "unit"))
+    assert code != 0
+    assert outcomes == {name.format("good"): "passed", name.format("bad"): "failed"}
+    # A program with arguments is left alone, and so is everything where there is no report to write.
+    assert run(cases, str(tmp_path / "unit"), "--nothing-that-it-knows")[2] == {}
+
+
+def test_a_program_of_no_framework_runs_as_it_is(tmp_path: Path, cases: Path) -> None:
+    script = tmp_path / "own.sh"
+    script.write_text('#!/bin/sh\necho "own $*"\nexit 7\n')
+    script.chmod(0o755)
+    assert run(cases, str(script)) == (7, "own \n", {})
+    assert run(cases, str(script), "a b") == (7, "own a b\n", {})
+    assert run(cases, "true") == (0, "", {})
+
+
+def test_an_option_that_a_program_refuses_leaves_its_own_status(tmp_path: Path, cases: Path) -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no cc")
+    (tmp_path / "odd.c").write_text(
+        '#include <stdio.h>\n#include <string.h>\nconst char *mark = "xml-output=FILE";\n'
+        "int main(int c, char **v) { if (c > 1) { return 2; } puts(mark); return 5; }\n"
+    )
+    subprocess.run(["cc", "odd.c", "-o", "odd"], cwd=tmp_path, check=True, timeout=60)
+    assert run(cases, str(tmp_path / "odd")) == (5, "xml-output=FILE\n", {})
+
+
+def test_compilers_forgive_warnings_and_note_errors(tmp_path: Path, cases: Path) -> None:
+    compiler = cases.parent.parent / "compilers/cc"
+    if not compiler.exists():
+        pytest.skip("no cc")
+    broken = tmp_path / "broken"
+    env = {"PATH": os.environ["PATH"], "PODGYM_BROKEN": str(broken)}
+    (tmp_path / "a.c").write_text("int f(void) { int unused; return 0; }\n")
+    subprocess.run([compiler, "-Wall", "-Werror", "-c", "a.c"], cwd=tmp_path, env=env, check=True, timeout=60)
+    assert not broken.exists()
+    (tmp_path / "a.c").write_text("int f(void) { return g; }\n")
+    assert subprocess.run([compiler, "-c", "a.c"], cwd=tmp_path, env=env, check=False, capture_output=True, timeout=60).returncode == 1
+    assert "-c a.c" in broken.read_text()
