@@ -26,6 +26,7 @@ from podgym.envs.build.states import Overlay, State
 from podgym.envs.build.tree import Tree
 from podgym.envs.repository import (
     Certificate,
+    History,
     RepositoryError,
     SourceRepository,
     TreeEntry,
@@ -108,15 +109,9 @@ def prepare(
         prepared = _take_apart(repository, commit, issue, options)
         progress("building the repository that the agent gets")
         checkout = environment / "checkout"
-        certificate = build_repository(
-            repository,
-            prepared.fix.base,
-            checkout,
-            history=options.history,
-            submodules=options.submodules,
-            follow_urls=options.follow_urls,
-            gold_patch=prepared.gold_patch,
-        )
+        certificate, note = _built(repository, prepared, checkout, options)
+        if note:
+            prepared = replace(prepared, plan=prepared.plan.model_copy(update={"notes": (*prepared.plan.notes, note)}))
         if prepared.plan.manifests:
             write_manifests(environment / MANIFESTS, prepared.request.base, prepared.plan.manifests)
     pack_repository(checkout, environment / ARCHIVE)
@@ -124,6 +119,31 @@ def prepare(
     if options.ca_bundle is not None:
         shutil.copyfile(options.ca_bundle, environment / CA_FILE)
     return replace(prepared, certificate=certificate)
+
+
+def _built(repository: SourceRepository, prepared: Prepared, checkout: Path, options: BuildOptions) -> tuple[Certificate, str]:
+    """The repository that the agent gets: base alone, with a note, where objects of older commits are missing."""
+
+    def build(history: History) -> Certificate:
+        return build_repository(
+            repository,
+            prepared.fix.base,
+            checkout,
+            history=history,
+            submodules=options.submodules,
+            follow_urls=options.follow_urls,
+            gold_patch=prepared.gold_patch,
+        )
+
+    try:
+        return build(options.history), ""
+    except RepositoryError as error:
+        if error.problem != "incomplete" or options.history != "full":
+            raise
+        try:
+            return build(1), "the source lacks a part of its history: the agent gets the base commit alone"
+        except RepositoryError:
+            raise error from None
 
 
 def _open(source: str | Path, options: BuildOptions) -> SourceRepository:

@@ -116,7 +116,9 @@ def read_host(repository: SourceRepository, commit: str, options: BuildOptions, 
         tests_patch=b"",
         gold_parts={},
     )
-    return Host(sha, entries, prepared, sources, {**tests, **inline}, frozenset(inline))
+    # The tests of one part of many seldom reach the others.
+    within = {path: data for path, data in sources.items() if plan.root and path.startswith(f"{plan.root}/")}
+    return Host(sha, entries, prepared, within or sources, {**tests, **inline}, frozenset(inline))
 
 
 def lay_out(planted: Planted, prepared: Prepared, environment: Path, options: BuildOptions) -> Certificate:

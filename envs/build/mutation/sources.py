@@ -27,10 +27,13 @@ _GRAMMARS: Final[dict[Language, frozenset[str]]] = {
     "cpp": frozenset({"c", "cpp"}),
 }
 _FOREIGN: Final = re.compile(
-    r"(?:^|/)(?:_?vendor(?:ed)?|_vendored_packages|third[_-]?party|3rdparty|node_modules|bower_components|external|externals|extern|deps|"
-    r"contrib|subprojects|submodules|dist[^/]*|build|out|target|bin|obj|generated|gen|__generated__|_generated|autogen|"
-    r"docs?|books?|_?examples?|samples?|demos?|[^/]*[-_.]tests?|tests?[-_.][^/]*|benchmarks?|bench(?:es)?|fuzz(?:ing)?|scripts?|tools|ci|\.[^/]+|migrations|fixtures?|mocks?|"
-    r"testing|e2e|perf|playground|website|site|stubs|typings)/",
+    r"(?:^|/)(?:_?vendor(?:ed)?|_vendored_packages|third[_-]?party|3rdparty|node_modules|bower_components|externals?|extern|deps|"
+    r"subprojects|submodules|dist[^/]*|generated|__generated__|_generated|autogen|typings|\.[^/]+)/",
+    re.IGNORECASE,
+)
+_ASIDE: Final = re.compile(
+    r"(?:^|/)(?:contrib|build|out|target|bin|obj|gen|docs?|books?|_?examples?|samples?|demos?|[^/]*[-_.]tests?|tests?[-_.][^/]*|"
+    r"benchmarks?|bench(?:es)?|fuzz(?:ing)?|scripts?|tools|ci|migrations|fixtures?|mocks?|testing|e2e|perf|playground|website|site|stubs)/",
     re.IGNORECASE,
 )
 _MADE: Final = re.compile(
@@ -50,7 +53,7 @@ _MARKS: Final = re.compile(
 
 
 def mutable_paths(paths: Iterable[str], language: Language, kinds: PathKinds) -> list[str]:
-    """Those whose names say nothing against it, in order."""
+    """Those whose names say nothing against it, in order; those that lie aside only where there are no others."""
     protected, grammars = PathGlobs(PROTECTED), _GRAMMARS[language]
     found = []
     for path in sorted(paths):
@@ -59,7 +62,7 @@ def mutable_paths(paths: Iterable[str], language: Language, kinds: PathKinds) ->
             continue
         if not (_FOREIGN.search(path) or _MADE.search(path) or _OTHER.search(path)):
             found.append(path)
-    return found
+    return [path for path in found if not _ASIDE.search(path)] or found
 
 
 def mutable(data: bytes) -> bool:

@@ -3,6 +3,7 @@
 from podgym.envs.build.repair.causes import Cause, Kind
 from podgym.envs.build.repair.classify import classify
 from podgym.envs.build.repair.failure import BuildFailure
+from podgym.envs.build.repair.progress import further
 from podgym.envs.build.repair.remedies import Remedy, remedies
 
-__all__ = ["BuildFailure", "Cause", "Kind", "Remedy", "classify", "remedies"]
+__all__ = ["BuildFailure", "Cause", "Kind", "Remedy", "classify", "further", "remedies"]

@@ -84,7 +84,7 @@ def gradle_properties(exports: Mapping[str, str], project: str, *, trust: bool) 
         "org.gradle.configuration-cache=false",
         "org.gradle.java.installations.auto-download=false",
         f"org.gradle.java.installations.paths={JDK}",
-        f"org.gradle.jvmargs=-Xmx1536m {options}".rstrip(),
+        f"org.gradle.jvmargs=-Xmx1536m -Xss4m {options}".rstrip(),
     ]
     if trust:
         lines += [f"systemProp.javax.net.ssl.trustStore={TOOLS}/trust.jks", "systemProp.javax.net.ssl.trustStorePassword=changeit"]

@@ -63,9 +63,9 @@ class MavenScript:
         )
         steps = [Step(run=text, timeout_s=self._timeout_s)]
         if self._manifests:
-            run = prelude(exports) + _AHEAD.format(
-                mvn=f"{BIN}/mvn", top=self._top, tools=TOOLS, released=released_snapshots(scope) or ":\n"
-            )
+            released = released_snapshots(scope)
+            look = f'if ! {BIN}/mvn -q validate > "$ahead/log" 2>&1 && grep -q SNAPSHOT "$ahead/log"; then\n{released}fi\n'
+            run = prelude(exports) + _AHEAD.format(mvn=f"{BIN}/mvn", top=self._top, tools=TOOLS, released=look if released else "")
             steps.append(Step(run=run, timeout_s=self._timeout_s))
         return tuple(steps)
 
@@ -191,9 +191,7 @@ _AHEAD: Final = """\
 ahead=$(mktemp -d)
 cp -R . "$ahead/tree"
 cd "$ahead/tree"/{top}
-if ! {mvn} -q validate > "$ahead/log" 2>&1 && grep -q 'SNAPSHOT' "$ahead/log"; then
-{released}fi
-{mvn} -fn -q -DskipTests package > "$ahead/log" 2>&1 || true
+{released}{mvn} -fn -q -DskipTests package > "$ahead/log" 2>&1 || true
 cd / && rm -rf "$ahead"
 find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
 echo "Maven: dependencies fetched by the POMs alone" >> "$log"

@@ -71,6 +71,8 @@ _COMPILER: Final = tuple(
     for name in ("api", "code", "comp", "file", "jvm", "main", "model", "parser", "processing", "tree", "util")
 )
 """What old releases of Lombok and Error Prone reach into."""
+_MEMORY: Final = "-Xmx1536m -Xss4m -XX:+UseSerialGC"
+"""The compiler runs inside Maven, and nests as deep as an expression of the project's sources does."""
 _CLOSED: Final = 16
 """Since this JDK, reflection into its own classes fails where it only warned before."""
 _NO_MANAGER: Final = 18
@@ -124,7 +126,7 @@ def maven_wrapper(*, wanted: int, lowest: int, flags: Sequence[str], trust: bool
         *java_environment(wanted),
         "export MAVEN_SKIP_RC=1",
         "unset M2_HOME MAVEN_HOME MAVEN_ARGS MAVEN_CONFIG",
-        'MAVEN_OPTS="-Xmx1536m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+IgnoreUnrecognizedVMOptions${MAVEN_OPTS:+ $MAVEN_OPTS}"',
+        f'MAVEN_OPTS="{_MEMORY} -XX:TieredStopAtLevel=1 -XX:+IgnoreUnrecognizedVMOptions${{MAVEN_OPTS:+ $MAVEN_OPTS}}"',
         f'[ "$version" -lt {_MODULES} ] || MAVEN_OPTS="$MAVEN_OPTS {opened}"',
         "offline=-o lenient=",
         'if [ -n "${PODGYM_ONLINE:-}" ]; then',

@@ -99,7 +99,7 @@ for one; do
   esac
   case $one in -source|-target|--source|--target|--release) level=1 ;; *) level= ;; esac
 done
-exec {jdk}/bin/javac "$@"
+exec {jdk}/bin/javac -J-Xss4m "$@"
 PODGYM_END
 chmod 755 {bin}/javac-lenient
 """

@@ -88,7 +88,8 @@ failing() {{ grep -rlE "$words" "$out" 2>/dev/null; }}
 red() {{ failing | grep -q . || {{ [ ! -d "$out/exit-code" ] || cat "$out"/exit-code/*; }} 2>/dev/null |
   awk -F'\\t' '$2 != 0 && $2 != 77 {{ found = 1 }} END {{ exit !found }}'; }}
 if [ "$code" -eq 0 ]; then
-  failing | while read -r file; do rm -f "$file"; done
+  # What the tests' runner wrote itself agrees with its exit code, whatever the tests have printed into it.
+  failing | grep -vE '/automake/|/junit/(ctest|meson)[.]xml$' | while read -r file; do rm -f "$file"; done
 elif [ -s "${{{BROKEN}:-}}" ]; then
   echo "podgym: not everything compiled:" >&2; head -n 5 "${BROKEN}" >&2
   rm -rf "$out"/junit "$out"/*-xml "$out"/automake "$out"/tap "$out"/exit-code

@@ -44,6 +44,8 @@ class Target:
     harness: bool = True
     required: tuple[str, ...] = ()
     """Features without which it is left out."""
+    declared: bool = False
+    """The manifest names it, so that cargo misses it where it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def _targets(tree: Tree, directory: str, name: str, manifest: Mapping[str, Any])
             path = next((joined for guess in guesses if (joined := _join(directory, guess)) in tree), "")
             if path:
                 required = tuple(texts(table(entry).get("required-features", [])))
-                found[kind, stem] = Target(kind, stem, path, table(entry).get("harness") is not False, required)
+                found[kind, stem] = Target(kind, stem, path, table(entry).get("harness") is not False, required, declared=True)
     yield from found.values()
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Final
 
+from podgym.envs.build.catalogue import version_key
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.rust.manifest import MANIFEST, Cargo, dependency_tables
 from podgym.envs.build.languages.rust.packages import debian_packages, linker_packages, wanted
@@ -59,9 +60,9 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
         asked=request.toolchain,
         catalogue=request.catalogue,
     )
-    units = tuple(replace(unit, outdated=toolchain.outdated) for unit in found.units)
     day = request.committed.astimezone(UTC)
-    older = not toolchain.newer and toolchain.image.version != stable_on(day.date())
+    older = version_key(toolchain.image.version) < version_key(stable_on(day.date()))
+    units = tuple(replace(unit, outdated=toolchain.outdated or older) for unit in found.units)
     cuts = [(day + timedelta(days=days)).strftime("%Y-%m-%d") for days in _CUTS]
     start = prelude(request.exports, cuts=cuts, older=older)
     notes = [*base.notes, *found.notes]
@@ -164,16 +165,11 @@ def _stubs(cargo: Cargo, roots: Sequence[str], tree: Tree) -> list[str]:
     found: dict[str, None] = {}
     for package in cargo.packages.values():
         if cargo.root_of(package.directory) in roots:
-            found |= dict.fromkeys(target.path for target in package.targets if target.kind in ("lib", "bin") or not _implied(target.path))
+            found |= dict.fromkeys(target.path for target in package.targets if target.kind in ("lib", "bin") or target.declared)
             if package.build_script:
                 found[package.build_script] = None
     found = {path: None for path in found if path in tree}
     return list(found) if len(found) <= _MAX_STUBS else []
-
-
-def _implied(path: str) -> bool:
-    """Found by cargo by its place, so that nobody misses it."""
-    return re.search(r"(^|/)(tests|benches|examples)/([^/]+\.rs|[^/]+/main\.rs)$", path) is not None
 
 
 def _extra(base: Tree, fixed: Tree, roots: Sequence[str]) -> dict[str, str]:

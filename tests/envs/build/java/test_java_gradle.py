@@ -88,7 +88,7 @@ def test_android_is_refused() -> None:
 
 def test_settings_of_the_image() -> None:
     text = gradle_properties({"HTTPS_PROXY": "proxy.example:3128"}, "org.gradle.jvmargs=-Xmx8g --add-exports=a/b=ALL\n", trust=True)
-    assert "org.gradle.jvmargs=-Xmx1536m --add-exports=a/b=ALL" in text and "systemProp.https.proxyHost=proxy.example" in text
+    assert "org.gradle.jvmargs=-Xmx1536m -Xss4m --add-exports=a/b=ALL" in text and "systemProp.https.proxyHost=proxy.example" in text
     assert "JavaLanguageVersion.of(17)" in init_script(toolchain=17, mirror="")
     assert "it.url = 'https://m.example/x'" in init_script(toolchain=0, mirror="https://m.example/x")
     assert "it.url" not in init_script(toolchain=0, mirror="https://m.example/'; evil")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,8 +12,10 @@ from java_requests import HERE, TEST, child, needs, pom, request
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.java import JAVA
+from podgym.envs.build.languages.java.loose import released_snapshots
+from podgym.envs.build.languages.java.scope import find_scope
 from podgym.envs.build.languages.java.settings import maven_wrapper, settings_xml, toolchains_xml
-from podgym.envs.build.languages.java.tools import lenient_javac
+from podgym.envs.build.languages.java.tools import lenient_javac, trust_store
 from podgym.envs.build.plan import BuildPlan
 
 PLAIN = {
@@ -30,6 +33,19 @@ MODULES = {
     "web/src/test/java/a/WebTest.java": TEST.format("WebTest"),
     ".mvn/maven.config": "-T1\n",
 }
+
+CERTIFICATE = """-----BEGIN CERTIFICATE-----
+MIIBgzCCASmgAwIBAgIUe51ETmqsEAYmaBk7NEC4Iu9pILUwCgYIKoZIzj0EAwIw
+FjEUMBIGA1UEAwwLcG9kZ3ltLXRlc3QwIBcNMjYxMTI5MTA0MjE4WhgPMjEyNjEx
+MDUxMDQyMThaMBYxFDASBgNVBAMMC3BvZGd5bS10ZXN0MFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAEO1FTWUkOIz0sDusd3/Qmdt7ckqQTpQnEDCesl7cqkthJTmyu
+Le5/zAJCjWG0nI0G3M09zFY6J9+bwCpvxEoIN6NTMFEwHQYDVR0OBBYEFOs9tNTD
+aah8eU/u7uLU2nsEZMZyMB8GA1UdIwQYMBaAFOs9tNTDaah8eU/u7uLU2nsEZMZy
+MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgBC8PQND73s2kCdkS
+wQiTNrnpmwAOLZdlvCr/EuCyKR4CIQCIEvt3QVDgC/zduuIoiUYlEo3wOVCfwQJ3
+DpMkJGUyLg==
+-----END CERTIFICATE-----
+"""
 
 
 def shell_is_sound(plan: BuildPlan) -> None:
@@ -206,4 +222,36 @@ def test_the_lenient_compiler_raises_levels_on_its_command_line_and_in_files(tmp
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ['"-source"', "7", '"-d"', '"1.5"', '"-target"', "7", "--release", "8", "-source", "7", "5"]
+    assert done.stdout.split() == ["-J-Xss4m", '"-source"', "7", '"-d"', '"1.5"', '"-target"', "7", "--release", "8", "-source", "7", "5"]
+
+
+def test_a_vanished_snapshot_is_replaced_by_its_release(tmp_path: Path) -> None:
+    parent = "<parent><groupId>org.p.q</groupId><artifactId>base</artifactId><version>2.1-SNAPSHOT</version></parent>"
+    asked = request({**PLAIN, "pom.xml": pom(parent)}, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"])
+    scope = find_scope(asked.base, asked.fixed, changed_source=asked.changed_source, changed_tests=asked.changed_tests)
+    place = tmp_path / "m2/org/p/q/base"
+    fake = tmp_path / "bin/mvn"
+    fake.parent.mkdir()
+    fake.write_text(
+        "#!/bin/sh\ncase $* in *RELEASE*) ;; *) exit 1 ;; esac\n"
+        + "".join(f"mkdir -p {place}/{v} && echo {v} > {place}/{v}/base-{v}.pom\n" for v in ("1.9", "2.0", "2.0.10"))
+    )
+    fake.chmod(0o755)
+    script = f"set -eu\nlog={tmp_path}/log\n" + released_snapshots(scope).replace("/opt/podgym", str(tmp_path))
+    subprocess.run(["sh", "-c", script], check=True)
+    assert (place / "2.1-SNAPSHOT/base-2.1-SNAPSHOT.pom").read_text() == "2.0.10\n"
+    assert "org.p.q:base:2.0.10 in place of 2.1-SNAPSHOT" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")
+def test_java_trusts_the_bundle_and_what_it_trusted_before(tmp_path: Path) -> None:
+    home = Path(shutil.which("javac") or "").resolve().parent.parent
+    (tmp_path / "jdk").symlink_to(home)
+    bundle = tmp_path / "own.pem"
+    bundle.write_text(CERTIFICATE)
+    script = "set -eu\n" + trust_store(str(bundle)).replace("/opt/podgym", str(tmp_path))
+    subprocess.run(["sh", "-c", script], check=True, env={"PATH": "/usr/bin:/bin", "JAVA_HOME": str(home)})
+    listing = [str(home / "bin/keytool"), "-list", "-keystore", str(tmp_path / "trust.jks"), "-storepass", "changeit"]
+    shown = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+    assert "\nc0, " in shown and shown.count("trustedCertEntry") > 1
+    assert not (tmp_path / "Trust.java").exists()

@@ -213,6 +213,9 @@ def test_switches_of_ci_and_their_limits(plan: Planner) -> None:
         ("FOO_BUILD_EXAMPLES", "ON", "OFF"),
         ("FOO_BUILD_EXAMPLES", "OFF", None),
         ("FOO_LATEST", "OFF", None),
+        ("MQTT_BUILD_TESTS", "OFF", "ON"),
+        ("FOO_QT_TESTS", "OFF", None),
+        ("FOO_RUN_TESTS", "ON", "OFF"),
     ],
 )
 def test_options_that_are_switches_of_tests(name: str, default: str, value: str | None) -> None:

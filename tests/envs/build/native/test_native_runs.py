@@ -223,6 +223,15 @@ def test_cases_of_a_program_that_ctest_takes_for_one_test(tmp_path: Path, plan: 
     assert code != 0 and outcomes == {name: "failed", **cases}, machine.log
 
 
+def test_what_tests_print_is_no_result(tmp_path: Path, plan: Planner) -> None:
+    needs("cmake", "cc")
+    printing = '#include <stdio.h>\nint main(void) { puts("<failure> result=\\"failed\\" status=\\"fail\\""); return 0; }\n'
+    files = {"CMakeLists.txt": CMAKE, "tests/CMakeLists.txt": CMAKE_TESTS, **BASE, "tests/test_twice.c": printing}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    assert machine.test() == (0, {"test_twice": "passed"}), machine.log
+
+
 def test_lines_of_a_makefile_that_run_test_programs(tmp_path: Path, plan: Planner) -> None:
     needs("make", "cc")
     every = MAKEFILE.replace("\tfor t in $(TESTS); do ./$$t || exit 1; done\n", "").replace("test: $(TESTS)", "test: $(TESTS:=.run)")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.plan import BuildPlan
-from podgym.envs.build.repair import BuildFailure, classify, remedies
+from podgym.envs.build.repair import BuildFailure, classify, further, remedies
 from podgym.envs.build.repair.failure import log_lines
 from podgym.envs.build.repair.versions import wanted
 from podgym.verifiers.protection import Language
@@ -125,3 +125,23 @@ def test_a_large_log_takes_no_longer_than_a_build(piece: str, language: Language
     started = time.process_time()
     classify(BuildFailure("image", piece * (200_000 // len(piece)), step=0), plan_of(language))
     assert time.process_time() - started < 20
+
+
+def test_further_is_later_or_for_another_reason(plan_of: Planner) -> None:
+    plan = plan_of("c")
+    missing = "fatal error: zlib.h: No such file or directory\n"
+    more = next(remedies(plan, BuildFailure("image", missing, step=1), tried=frozenset(), catalogue=Catalogue())).plan
+    longer = plan.model_copy(update={"dependencies": (*plan.dependencies, *plan.dependencies)})
+    cases = [
+        (BuildFailure("image", missing, step=1), more, BuildFailure("image", missing, step=1), False),
+        (BuildFailure("image", missing, step=1), more, BuildFailure("image", missing.replace("zlib", "expat"), step=1), True),
+        (BuildFailure("image", missing, step=0), more, BuildFailure("image", missing, step=1), True),
+        (BuildFailure("image", missing, step=1), more, BuildFailure("image", missing, step=0), False),
+        (BuildFailure("image", missing, step=1), more, BuildFailure("tests", missing), True),
+        (BuildFailure("tests", missing), more, BuildFailure("image", "", step=1), False),
+        (BuildFailure("image", missing, step=None), more, BuildFailure("image", missing, step=0), True),
+        (BuildFailure("image", missing, step=1), longer, BuildFailure("image", missing, step=2), False),
+        (BuildFailure("image", missing, step=1), longer, BuildFailure("image", missing, step=1), False),
+        (BuildFailure("image", "exit 1", step=1), more, BuildFailure("image", "exit 2", step=1), False),
+    ]
+    assert [further(plan, before, changed, after) for before, changed, after, _ in cases] == [expected for *_, expected in cases]

@@ -137,6 +137,12 @@ def test_programs_of_one_name_in_two_packages_are_run_apart() -> None:
     assert "a#a' -p 'file:///testbed/c#c'" in made.tests[0].script and "b#b' --offline" in made.tests[1].script
 
 
+def test_every_file_that_a_manifest_names_is_there_while_dependencies_are_compiled() -> None:
+    table = 'build = "make.rs"\n[[test]]\nname = "a"\n[[bench]]\nname = "b"\npath = "tests/b.rs"\n[[example]]\nname = "gone"\n'
+    made = plan({**SINGLE, "Cargo.toml": MANIFEST + table, "make.rs": "", "tests/b.rs": "", "tests/c.rs": ""})
+    assert "for file in src/lib.rs tests/a.rs tests/b.rs make.rs; do" in made.dependencies[1].run
+
+
 def test_a_change_outside_of_all_packages_tests_the_workspace() -> None:
     made = plan(WORKSPACE, source=("doc.md",), tests=())
     assert all(f"testbed/{name}#{name}" in made.tests[0].script for name in "abc") and made.notes

@@ -48,7 +48,7 @@ members=$#
 by_npm() {
   # An npm that knows no workspaces would leave out their packages.
   [ "$members" = 0 ] || [ "$(npm --version | cut -d. -f1)" -ge 7 ] || return 1
-  npm install --ignore-scripts --no-package-lock "$@" >&2
+  npm install --ignore-scripts --no-package-lock "$@"
 }
 by_pnpm() {
   alone=; [ -f pnpm-workspace.yaml ] || alone=--ignore-workspace
@@ -78,18 +78,25 @@ mended() {
     bun) bun install --ignore-scripts >&2 ;;
   esac
 }
+# Peers that do not fit are passed over; that a registry has no version of that time is not put right by this.
+by_date() {
+  by_npm "--before=$date" 2>"$cache/said" && return
+  cat "$cache/said" >&2
+  ! grep -Eq 'ENOVERSIONS|ETARGET' "$cache/said" || return 1
+  by_npm "--before=$date" --legacy-peer-deps
+}
 dated() {
   case $manager in
     pnpm) by_pnpm --no-frozen-lockfile "--config.minimum-release-age=$age" ;;
     berry)
-      if portable "$@"; then by_npm "--before=$date" || by_npm "--before=$date" --legacy-peer-deps
+      if portable "$@"; then by_date
       else YARN_NPM_MINIMAL_AGE_GATE=$age YARN_ENABLE_IMMUTABLE_INSTALLS=0 by_berry --no-immutable; fi ;;
-    *) by_npm "--before=$date" || by_npm "--before=$date" --legacy-peer-deps ;;
+    *) by_date ;;
   esac
 }
 newest() {
   case $manager in
-    npm | siblings) by_npm --legacy-peer-deps || { [ "$manager" = siblings ] && by_yarn; } ;;
+    npm | siblings) by_npm || by_npm --legacy-peer-deps || { [ "$manager" = siblings ] && by_yarn; } ;;
     *) mended ;;
   esac
 }
