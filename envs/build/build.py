@@ -95,6 +95,7 @@ class _Build:
         self._prepared: Prepared | None = None
         self._spec: SandboxSpec | None = None
         self._repairs: tuple[str, ...] = ()
+        self._model_calls = 0
 
     async def run(self) -> BuildReport:
         """The report of a build that went well. Raises `BuildError` otherwise."""
@@ -173,7 +174,7 @@ class _Build:
 
     async def _validated(self, prepared: Prepared, environment: Path) -> tuple[Prepared, Validation]:
         """The plan that worked, and what its tests showed. Raises as the first plan did where no change to it helps."""
-        mender = Mender(prepared, self._options)
+        mender = Mender(self._options, self._provider)
         while True:
             self._prepared = prepared
             spec = self._spec = sandbox_spec(prepared, environment)
@@ -190,8 +191,10 @@ class _Build:
                     progress=self._progress,
                 )
             except (ImageError, BuildError) as error:
-                prepared = mender.next(prepared, error)
-                self._repairs = mender.tried
+                try:
+                    prepared = await mender.next(prepared, spec, error)
+                finally:
+                    self._repairs, self._model_calls = mender.tried, mender.model_calls
                 self._progress(f"trying again: {mender.tried[-1]}")
 
     def _check_name(self) -> None:
@@ -256,13 +259,14 @@ class _Build:
             known = {"source": prepared.location, "commit": prepared.fix.sha, "base": prepared.fix.base}
             known |= {"language": plan.language, "build_system": plan.build_system, "toolchain": plan.toolchain}
             known |= {"framework": plan.framework, "notes": plan.notes, "repairs": self._repairs}
+            known["model_calls"] = self._model_calls
         if self._spec is not None:
             known["image"] = self._spec.image
         return BuildReport(status=status, **{"source": self._source, "commit": self._commit, **known})
 
     def failed(self, error: BuildError) -> BuildReport:
         """The report of a build that ended with `error`."""
-        update = {"stage": error.stage, "reason": error.reason, "message": str(error), "details": error.details}
+        update = {"stage": error.stage, "reason": error.reason, "message": str(error), "details": error.details[-_LOG_CHARACTERS:]}
         return self._so_far("failed").model_copy(update=update)
 
     def _image_failed(self, error: ImageError) -> BuildError:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validat
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.repair.model import EndpointConfig, ModelBudget
 from podgym.envs.repository import History
 from podgym.sandbox import Limits
 from podgym.verifiers.protection import Language
@@ -43,6 +44,12 @@ class BuildOptions(BaseModel):
     """An edited plan, in place of the one that would be made."""
     repairs: int = Field(default=6, ge=0)
     """How many changed plans are tried, by rules, where one fails."""
+    repair_timeout_s: float = Field(default=3600.0, ge=0)
+    """No further plan is tried after it, counted from the first one's start."""
+    endpoint: EndpointConfig | None = None
+    """An OpenAI-compatible service whose model mends a plan that the rules cannot; none by default."""
+    budget: ModelBudget = ModelBudget()
+    """What that may cost, for one build."""
     run_tests: bool = True
     """False writes the task without knowing which tests decide: it can be looked at, not graded."""
     repeats: int = Field(default=3, ge=1)

@@ -27,7 +27,7 @@ __all__ = ["Owner", "Validation", "validate"]
 Owner = Callable[[str], bool]
 """Whether a test id may come from a test file of the fix."""
 
-_LOG_CHARACTERS = 4000
+_LOG_CHARACTERS = 64 << 10
 _LISTED = 5
 _IN_ORDER = 2
 """Runs of one state before its tests are run from the last file to the first."""

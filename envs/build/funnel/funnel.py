@@ -7,6 +7,7 @@ a row that says so. A funnel that is stopped has every row that ended, and goes 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from podgym.envs.build.funnel.job import Bounds, Job, job_of
+from podgym.envs.build.funnel.job import WORK, Bounds, Job, job_of
 from podgym.envs.build.funnel.journal import Journal
 from podgym.envs.build.funnel.line import BadLine, Line, Source
 from podgym.envs.build.funnel.pool import Pool
@@ -61,6 +62,8 @@ async def run_funnel(
     state = _State()
     pending = enumerate(lines)
     with Journal(folder) as journal:
+        # Of a funnel that was killed: no other one is in this folder now.
+        await asyncio.to_thread(shutil.rmtree, folder / WORK, ignore_errors=True)
 
         async def work() -> None:
             for position, line in pending:

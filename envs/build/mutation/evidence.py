@@ -108,6 +108,9 @@ def _speller(failing: Sequence[str]) -> Callable[[str], str]:
 
 def spoken(identity: str) -> str:
     """A test's name as words."""
+    titles = identity.rpartition("::")[2].split(" > ")
+    if len(titles) > 1:
+        return ": ".join(title.strip() for title in titles[-2:])
     name = (names_of(identity) or (identity,))[-1]
     if " " in name:
         return name

@@ -20,6 +20,7 @@ from podgym.envs.build.grading import sandbox_spec
 from podgym.envs.build.inspection import inspect_image
 from podgym.envs.build.mutation.host import lay_out
 from podgym.envs.build.mutation.judging import Baseline, failing_of
+from podgym.envs.build.mutation.saying import said_in, talkative
 from podgym.envs.build.mutation.taking import Taken
 from podgym.envs.build.options import BuildOptions
 from podgym.envs.build.plan import ARCHIVE
@@ -35,11 +36,9 @@ from podgym.verifiers import TestCommand, TestReport
 __all__ = ["Finisher", "Proven"]
 
 _TAG: Final = "synthesised"
+_LOG_CHARACTERS: Final = 4000
 _LOST: Final = 0.02
 """Share of the steady tests that may fail with the fix in the task's own image; they are set aside then."""
-
-_LOG_BYTES: Final = 16 << 20
-"""Of the run that the issue is written from: what a failing test says may stand anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +70,7 @@ class Finisher:
         prepared = replace(taken.prepared, certificate=certificate)
         spec = sandbox_spec(prepared, environment)
         overlays = prepared.overlays
-        talkative = [command.model_copy(update={"log_bytes": _LOG_BYTES}) for command in self._commands]
-        before = await run_commands(self._provider, spec, talkative, overlays["base+tests"])
+        before = await run_commands(self._provider, spec, [*map(talkative, self._commands)], overlays["base+tests"])
         after = await run_commands(self._provider, spec, self._commands, overlays["base+tests+fix"])
         validation = _validated(before, after, failing, baseline, self._commands)
         decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()
@@ -81,7 +79,7 @@ class Finisher:
             archive = environment / ARCHIVE
             inspection = await inspect_image(self._provider, spec, archive=archive, prepared=prepared, audit=self._options.audit)
         found = Found(validation, inspection, decoys)
-        return Proven(replace(taken, prepared=prepared), environment, spec, validation, found, before.log)
+        return Proven(replace(taken, prepared=prepared), environment, spec, validation, found, said_in(before.log))
 
     async def _decoys(self, prepared: Prepared, spec: SandboxSpec, validation: Validation) -> MadeDecoys:
         return await make_decoys(
@@ -136,7 +134,7 @@ def _validated(
 
 def _unsteady(message: str, report: TestReport) -> BuildError:
     return BuildError(
-        message, stage="validate", reason="flaky", remedy="Another mutation is tried in its place.", details=report.log[-4000:]
+        message, stage="validate", reason="flaky", remedy="Another mutation is tried in its place.", details=report.log[-_LOG_CHARACTERS:]
     )
 
 

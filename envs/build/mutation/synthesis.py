@@ -180,7 +180,7 @@ class _Synthesis:
 
     async def _baseline(self, host: Host, environment: Path) -> tuple[Host, SandboxSpec, Baseline]:
         """Of the first plan that works. Raises as the first one did where no change to it helps."""
-        mender = Mender(host.prepared, self._options)
+        mender = Mender(self._options, self._provider)
         prepared = host.prepared
         while True:
             spec = sandbox_spec(prepared, environment)
@@ -202,7 +202,7 @@ class _Synthesis:
                     )
                 return replace(host, prepared=prepared), spec, baseline
             except (ImageError, BuildError) as error:
-                prepared = mender.next(prepared, error)
+                prepared = await mender.next(prepared, spec, error)
                 self._repairs = mender.tried
                 self._progress(f"trying again: {mender.tried[-1]}")
 

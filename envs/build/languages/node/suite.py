@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
@@ -92,7 +92,7 @@ def find_suite(
     notes += list(dict.fromkeys(scripts.notes))[:5]
     inferred = _inferred(package, root, changed, tree, certain=coarse is not None)
     if inferred is not None:
-        return Suite(package, (inferred,))
+        return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
     return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
 
 
@@ -215,6 +215,21 @@ def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: T
             run = recognise(_command(package, program), tree)
             return run or bare(framework, program, _command(package, program))
     return None
+
+
+def _by_settings(run: Run, changed: Iterable[str], tree: Tree) -> list[Run]:
+    """A runner started where the settings nearest to each changed test are, as nx and Angular lay them out."""
+    settings = _CONFIGS.get(run.framework)
+    if settings is None or run.framework not in ("jest", "vitest"):
+        return [run]
+    top = run.command.directory
+    found: dict[str, None] = {}
+    for path in changed:
+        directory = path.rpartition("/")[0]
+        while directory and directory != top and not any("/" not in name and settings.match(name) for name in tree.below(directory)):
+            directory = directory.rpartition("/")[0]
+        found[directory if directory.startswith(top) else top] = None
+    return [replace(run, command=replace(run.command, directory=directory)) for directory in found] or [run]
 
 
 def _for_browsers(name: str, own: Mapping[str, str], *, meant: bool) -> bool:

@@ -48,8 +48,10 @@ async def test_what_is_the_machines_is_tried_once_more(
     tmp_path: Path, reasons: tuple[str, ...], reason: str, seconds: float, left: int
 ) -> None:
     pool = ToldPool(*reasons)
+    (tmp_path / ".funnel/of-a-killed-one").mkdir(parents=True)
     (row,) = await run_funnel([LINE], tmp_path, pool=pool, workers=1)
     assert (row.reason, row.seconds, len(pool.reasons)) == (reason, seconds, left)
+    assert not (tmp_path / ".funnel").exists()
     again = ToldPool()
     (row,) = await run_funnel([LINE], tmp_path, pool=again, workers=1)
     assert (row.status == "validated") == (reason in ("", "sandbox", "lost"))

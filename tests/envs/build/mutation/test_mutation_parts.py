@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +19,11 @@ from podgym.envs.build.mutation.issue import written_by_rules
 from podgym.envs.build.mutation.judging import baseline_of, judge
 from podgym.envs.build.mutation.planting import plant, version_tag
 from podgym.envs.build.mutation.queue import MutantQueue
+from podgym.envs.build.mutation.saying import said_in, talkative
 from podgym.envs.build.mutation.sources import mutable, mutable_paths, without_copies
 from podgym.envs.build.mutation.writing import ChatWriter, EndpointOptions, WriterError, unfit
 from podgym.envs.repository import build_repository, certify, open_source
-from podgym.verifiers import TestReport
+from podgym.verifiers import ReportSource, TestCommand, TestReport
 
 
 def report(duration_s: float = 1.0, problem=None, **outcomes) -> TestReport:
@@ -269,3 +271,48 @@ async def test_a_chat_endpoint_sees_the_evidence_and_never_the_fix(endpoint, mon
         answers += [(503, b""), (503, b"")]
         with pytest.raises(WriterError, match="503"):
             await writer.write(evidence)
+
+
+VITEST = {
+    "testResults": [
+        {
+            "name": "/testbed/a.test.ts",
+            "assertionResults": [
+                {
+                    "fullName": "list adds up",
+                    "title": "adds up",
+                    "status": "failed",
+                    "failureMessages": ["AssertionError: expected 3 to be 2"],
+                },
+                {"fullName": "list fits", "title": "fits", "status": "passed", "failureMessages": []},
+            ],
+        }
+    ]
+}
+MOCHA = {"failures": [{"title": "adds up", "fullTitle": "list adds up", "err": {"message": "expected 3 to be 2"}}], "stats": {}}
+JUNIT = (
+    '<testsuites><testsuite><testcase classname="list" name="adds up"><failure message="expected 3 to be 2">at x</failure></testcase>'
+    '<testcase name="fits"/></testsuite></testsuites>'
+)
+
+
+@pytest.mark.parametrize("report", [json.dumps(VITEST), json.dumps(MOCHA), JUNIT, "not ok 1 - list adds up\n  expected 3 to be 2\n"])
+def test_messages_that_are_in_the_report_alone_are_said_too(report: str, tmp_path: Path) -> None:
+    for source in ({"format": "junit"}, {"format": "junit", "files": ("**/out/*.x",)}):
+        place = tmp_path / "report" if "files" not in source else tmp_path / "a/out/b.x"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(report)
+        script = "echo running; exit 3" if "files" in source else "echo running {report}; exit 3"
+        command = talkative(TestCommand(framework="program", script=script, report=ReportSource.model_validate(source)))
+        ran = subprocess.run(
+            ["sh", "-c", command.script.replace("{report}", str(place))], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 3
+        found = gather(project="p", language="x", failing=["a.test.ts::list > adds up"], log=said_in(ran.stderr), tests={}, secrets=[])
+        assert any("expected 3 to be 2" in line for line in found.said), ran.stderr
+        assert spoken("a.test.ts::list > adds up") == "list: adds up"
+
+
+@given(st.text(max_size=300))
+def test_any_text_may_be_a_report(text: str) -> None:
+    assert said_in(f"log\n=== podgym: a report ===\n{text}").startswith("log")

@@ -175,3 +175,33 @@ def test_an_older_node_gets_its_globs_expanded_and_its_typescript_read(plan) -> 
         "-- 'test/**/*.test.ts'"
     )
     assert "'?tsx@*'" in made.dependencies[-1].run
+
+
+def test_a_runner_without_a_script_is_started_where_its_settings_are(plan) -> None:  # type: ignore[no-untyped-def]
+    files = {
+        "package.json": {"scripts": {"test": "nx run-many -t test"}, "devDependencies": {"jest": "29", "nx": "19"}},
+        "jest.config.ts": "",
+        "libs/a/jest.config.ts": "",
+        "libs/a/project.json": "{}",
+    }
+    made = plan(files, "libs/a/src/x.spec.ts", "tools/y.spec.ts")
+    assert [line for one in made.tests for line in one.script.splitlines() if line.startswith("cd ")] == ["cd libs/a || exit 96"]
+    assert len(made.tests) == 2
+
+
+def test_the_root_runs_the_tests_of_packages_without_a_runner(plan) -> None:  # type: ignore[no-untyped-def]
+    files = {
+        "package.json": {"workspaces": ["packages/*"], "scripts": {"test": "vitest"}, "devDependencies": {"vitest": "3"}},
+        "packages/a/package.json": {"name": "a"},
+        "packages/b/package.json": {"name": "b"},
+    }
+    made = plan(files, "packages/a/src/x.spec.ts")
+    assert made.root == "" and last(made.tests[0].script).endswith(" packages/a/")
+
+
+def test_names_of_secrets_in_settings_mean_nothing(plan) -> None:  # type: ignore[no-untyped-def]
+    files = {
+        "package.json": {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "1"}},
+        ".npmrc": "//x/:_authToken=${NPM_TOKEN}\nc=${HOME}/c\n",
+    }
+    assert plan(files, "test/a.js").env == {"PATH": plan(files, "test/a.js").env["PATH"], "HUSKY": "0", "NPM_TOKEN": ""}

@@ -25,7 +25,7 @@ restore() {
 }
 export npm_config_cache="$cache/npm" YARN_CACHE_FOLDER="$cache/yarn" BUN_INSTALL_CACHE_DIR="$cache/bun"
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false npm_config_loglevel=error npm_config_progress=false
-export npm_config_fetch_retries=3 npm_config_engine_strict=false
+export npm_config_fetch_retries="${npm_config_fetch_retries:-3}" npm_config_engine_strict=false
 unset NODE_ENV npm_config_production
 # Not the registry that the project's own settings name, which need not be there; and names of secrets in them mean nothing here.
 registry=$(cd / && npm config get registry)
