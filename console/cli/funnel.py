@@ -76,7 +76,8 @@ def _lines_of(scan: Scan, source: str, given: dict[str, Any]) -> Iterator[Source
 
     repo = source if is_remote(source) else str(Path(source.removeprefix("file://")).expanduser().absolute())
     for number, found in enumerate(scan.found, 1):
-        yield Line(number=number, repo=repo, commit=found.commit, options={**given, "parent": 1})
+        dated = {} if found.as_of is None else {"as_of": found.as_of.isoformat()}
+        yield Line(number=number, repo=repo, commit=found.commit, options={**dated, **given, "parent": 1})
 
 
 def run_lines(

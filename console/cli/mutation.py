@@ -13,7 +13,8 @@ from podgym.console.cli.output import print_json, print_table, say, shown_path
 
 if TYPE_CHECKING:
     from podgym.envs.build import BuildOptions, BuildReport
-    from podgym.envs.build.mutation import EndpointOptions, MutationOptions, Trial
+    from podgym.envs.build.mutation import MutationOptions, Trial
+    from podgym.envs.build.repair.model import EndpointConfig
 
 __all__ = ["mutate_command", "mutation_options"]
 
@@ -26,10 +27,10 @@ def mutate_command(
     provider: tuple[str, dict[str, Any]],
     options: BuildOptions,
     mutation: MutationOptions,
-    endpoint: EndpointOptions | None = None,
+    endpoint: EndpointConfig | None = None,
     as_json: bool = False,
 ) -> int:
-    """Make tasks and print them. Exit 1 where none came of it."""
+    """Make tasks and print them. Exit 1 where none came of it. `endpoint` has a model that writes the issues; by default rules do."""
     tried: list[Trial] = []
 
     def observe(trial: Trial) -> None:
@@ -81,20 +82,20 @@ def mutation_options(given: dict[str, Any]) -> MutationOptions:
 
 
 def _run(
-    asked: dict[str, Any], *, provider: tuple[str, dict[str, Any]], endpoint: EndpointOptions | None, observe: Callable[[Trial], None]
+    asked: dict[str, Any], *, provider: tuple[str, dict[str, Any]], endpoint: EndpointConfig | None, observe: Callable[[Trial], None]
 ) -> list[BuildReport]:
     import asyncio
-    from contextlib import AsyncExitStack
 
     from podgym.envs.build.mutation import ChatWriter, synthesise
+    from podgym.envs.build.repair.model import ChatEndpoint
     from podgym.sandbox.providers import open_provider
+
+    writer = ChatWriter(ChatEndpoint(endpoint)) if endpoint is not None else None
 
     async def run() -> list[BuildReport]:
         opened = open_provider(*provider)
         try:
-            async with AsyncExitStack() as stack:
-                writer = await stack.enter_async_context(ChatWriter(endpoint)) if endpoint is not None else None
-                return await synthesise(**asked, provider=opened, writer=writer, observe=observe, progress=say)
+            return await synthesise(**asked, provider=opened, writer=writer, observe=observe, progress=say)
         finally:
             await opened.close()
 

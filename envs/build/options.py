@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SkipValidation, field_validator
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.plan import BuildPlan
@@ -36,6 +36,8 @@ class BuildOptions(BaseModel):
     """In place of the one that the changed files suggest."""
     toolchain: str | None = Field(default=None, pattern=r"^\d+(\.\d+){0,2}$")
     """Version of the language's tools (`3.11`, `17`, `1.22`), in place of the one that the project's files suggest."""
+    as_of: AwareDatetime | None = None
+    """Dependencies without a lock file are those of this time, by default of the commit's. Builds that share it can share their layers."""
     catalogue: Annotated[Catalogue, SkipValidation] = Catalogue()
     """Base images to choose from."""
     mirror: str = ""

@@ -167,7 +167,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
         fixed=fixed,
         changed_source=tuple(change.path for change in split.source),
         changed_tests=split.runnable,
-        committed=fix.committed,
+        committed=options.as_of or fix.committed,
         ci=read_ci(at_base),
         catalogue=options.catalogue,
         toolchain=options.toolchain or "",

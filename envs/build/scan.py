@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,8 @@ __all__ = ["Found", "Scan", "scan_history"]
 _LEAST_LOOKED_AT: Final = 2000
 _LOOKED_AT_EACH: Final = 50
 """For each commit that is wanted."""
+_EPOCH: Final = timedelta(days=180)
+"""How much older than what it is built with a commit may be."""
 _CHANGES: Final = 400
 """A commit that changes more files is an import or a release, not a fix."""
 _SKIPPED_STAGES: Final = frozenset({"resolve", "split"})
@@ -38,9 +41,12 @@ class Found(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     commit: str
+    committed: datetime
     language: str = ""
     epoch: str = ""
     """Equal for commits whose images share the layer of dependencies; empty where no plan could be made."""
+    as_of: datetime | None = None
+    """When what no lock file holds is resolved: for all commits of an epoch when the newest of them was made."""
 
 
 class Scan(BaseModel):
@@ -75,7 +81,10 @@ def scan_history(
     try:
         with open_source(source, options.cache_dir, depth=depth, follow_urls=options.follow_urls) as repository:
             sha = repository.resolve(tip)
-            return _scan(repository, source, sha, count, options=options.model_copy(update={"parent": 1}), progress=progress)
+            tip_s = repository.commit(sha).committer_time
+            # One time for all: what is left to differ between plans is what the files say.
+            alike = options.model_copy(update={"parent": 1, "as_of": options.as_of or datetime.fromtimestamp(tip_s, UTC)})
+            return _scan(repository, source, sha, count, options=alike, progress=progress)
     except RepositoryError as error:
         raise as_build_error(error) from error
 
@@ -96,7 +105,20 @@ def _scan(
         progress(looked_at, len(found))
         if len(found) >= count:
             break
-    return Scan(tip=tip, found=tuple(found), looked_at=looked_at, passed_over=dict(passed_over.most_common()))
+    return Scan(tip=tip, found=tuple(_dated(found)), looked_at=looked_at, passed_over=dict(passed_over.most_common()))
+
+
+def _dated(found: Sequence[Found]) -> Iterator[Found]:
+    """The same, each with the time that its dependencies are of; an epoch that lasts too long is several."""
+    newest: dict[str, datetime] = {}
+    for one in found:
+        if not one.epoch:
+            yield one
+            continue
+        begun = newest.get(one.epoch)
+        if begun is None or begun - one.committed > _EPOCH:
+            begun = newest[one.epoch] = one.committed
+        yield one.model_copy(update={"as_of": begun, "epoch": f"{one.epoch}-{begun:%Y%m%d}"})
 
 
 def _line(repository: SourceRepository, tip: str, limit: int) -> Iterator[tuple[str, str]]:
@@ -124,10 +146,10 @@ def _judged(repository: SourceRepository, source: str | Path, commit: str, paren
     except BuildError as error:
         if error.stage in _SKIPPED_STAGES or error.reason == "unsupported_language":
             return error.reason
-        return Found(commit=commit)
+        return Found(commit=commit, committed=datetime.fromtimestamp(repository.commit(commit).committer_time, UTC))
     except RepositoryError as error:
         return as_build_error(error).reason
-    return Found(commit=commit, language=prepared.plan.language, epoch=_epoch(prepared))
+    return Found(commit=commit, committed=prepared.fix.committed, language=prepared.plan.language, epoch=_epoch(prepared))
 
 
 def _epoch(prepared: Prepared) -> str:

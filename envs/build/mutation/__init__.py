@@ -4,11 +4,10 @@ from podgym.envs.build.mutation.edits import Mutation
 from podgym.envs.build.mutation.options import MutationOptions
 from podgym.envs.build.mutation.synthesis import synthesise
 from podgym.envs.build.mutation.trying import Trial
-from podgym.envs.build.mutation.writing import ChatWriter, EndpointOptions, IssueWriter, ScriptedWriter, WriterError
+from podgym.envs.build.mutation.writing import ChatWriter, IssueWriter, ScriptedWriter, WriterError
 
 __all__ = [
     "ChatWriter",
-    "EndpointOptions",
     "IssueWriter",
     "Mutation",
     "MutationOptions",

@@ -32,6 +32,7 @@ from podgym.envs.build.states import Overlay
 from podgym.envs.repository import CertificateError, RepositoryError, open_source
 from podgym.sandbox import ImageError, KnowsBases, SandboxError, SandboxProvider, SandboxSpec
 from podgym.verifiers import TestCommand, TestReport
+from podgym.verifiers.archive import Write
 
 __all__ = ["synthesise"]
 
@@ -99,6 +100,7 @@ class _Synthesis:
         self._host: Host | None = None
         self._stage: Stage = "resolve"
         self._repairs: tuple[str, ...] = ()
+        self._model_calls = 0
 
     async def run(self) -> list[BuildReport]:
         """Raises `BuildError` where no task comes of it."""
@@ -190,7 +192,7 @@ class _Synthesis:
                 for number in range(1, self._mutation.baseline_runs):
                     # The last one backwards, where the runner can: a test that needs others before it is not steady.
                     commands = _backwards(prepared.plan.tests) if number > 1 else prepared.plan.tests
-                    reports.append(await run_commands(self._provider, spec, commands, Overlay()))
+                    reports.append(await run_commands(self._provider, spec, commands, _touched(host)))
                 baseline = baseline_of([report for report in reports if report.problem is None])
                 if not baseline.stable:
                     raise BuildError(
@@ -216,6 +218,12 @@ class _Synthesis:
             known |= {"build_system": plan.build_system, "toolchain": plan.toolchain, "framework": plan.framework}
         said = {"stage": error.stage, "reason": error.reason, "message": str(error), "details": error.details}
         return BuildReport.model_validate({"status": "failed", "repairs": self._repairs, "seconds": round(seconds, 3), **said, **known})
+
+
+def _touched(host: Host) -> Overlay:
+    """The largest source written anew as it is, so that what is built from it is built again and the time of that is known."""
+    path = max(host.sources, key=lambda one: (len(host.sources[one]), one))
+    return Overlay((Write(path, host.sources[path], int(host.entries[path].mode, 8)),))
 
 
 def _backwards(commands: Sequence[TestCommand]) -> list[TestCommand]:

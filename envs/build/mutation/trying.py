@@ -41,7 +41,8 @@ from podgym.verifiers.archive import Write
 
 __all__ = ["Field", "Trial", "Workshop"]
 
-_LEAST_S: Final = 20.0
+_LEAST_S: Final = {"python": 20.0, "javascript": 20.0, "typescript": 60.0}
+_LEAST_COMPILED_S: Final = 120.0
 _SLOWER: Final = 4.0
 """How much longer than the unchanged project's a mutant's run may take."""
 _WRITTEN: Final = 2
@@ -98,7 +99,8 @@ class Workshop:
         self._provider, self._field, self._options, self._mutation = provider, field, options, mutation
         self._host, self._spec, self._baseline = field.host, field.spec, field.baseline
         self._writer, self._observe, self._progress = writer, observe, progress
-        self._commands = tuple(_bounded(command, self._baseline) for command in self._host.prepared.plan.tests)
+        least_s = _LEAST_S.get(self._host.module.name, _LEAST_COMPILED_S)
+        self._commands = tuple(_bounded(command, self._baseline, least_s) for command in self._host.prepared.plan.tests)
         self._finisher = Finisher(provider, field.out_dir, options, self._commands)
         self._seen: set[tuple[tuple[str, str], tuple[str, ...]]] = set()
         self.existing = 0
@@ -228,9 +230,8 @@ class Workshop:
         return written_by_rules(evidence, seed=self._mutation.seed, tests_visible=not self._mutation.hide_tests), calls
 
 
-def _bounded(command: TestCommand, baseline: Baseline) -> TestCommand:
-    limit = max(_LEAST_S, _SLOWER * baseline.duration_s)
-    return command.model_copy(update={"timeout_s": min(command.timeout_s, limit)})
+def _bounded(command: TestCommand, baseline: Baseline, least_s: float) -> TestCommand:
+    return command.model_copy(update={"timeout_s": min(command.timeout_s, max(least_s, _SLOWER * baseline.duration_s))})
 
 
 def _lines(original: bytes, mutant: Mutant) -> tuple[bytes, bytes]:

@@ -1,9 +1,9 @@
 """Which JDK a project is built and tested with, of those that can be had.
 
-A JDK compiles for older releases, so the newest level that any module asks for is the least one; `javac` drops the oldest levels,
-and each Gradle runs on JDKs up to a certain one, so there is a most one too (which a compiler that raises old levels
-lifts where only newer JDKs are there). Between them what the project pins, then what its CI
-uses, then the level itself decides.
+A JDK compiles for older releases, so the newest level that any module asks for is the least one; `javac` drops the oldest levels, and
+each Gradle runs on JDKs up to a certain one, so there is a most one too. Between them what the project pins, then what its CI uses,
+then the level itself decides. Where only JDKs are there whose compiler has dropped a level, the oldest of them is taken, and a compiler
+that raises levels (see `tools`).
 """
 
 from __future__ import annotations

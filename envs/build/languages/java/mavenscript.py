@@ -26,6 +26,8 @@ __all__ = ["MavenScript"]
 _STILL_TAKEN: Final = 8
 _DEFAULT: Final = 5
 """The level of old releases of the compiler's plug-in."""
+_SILENT_PARENTS: Final = frozenset({"oss-parent", "central-parent"})
+"""Often used parents that say nothing of language levels."""
 _ODD: Final = re.compile(r"[^\w./+@%=:,~ -]")
 
 
@@ -77,7 +79,8 @@ class MavenScript:
             return 0
         if levels:
             return min(levels) if min(levels) < _STILL_TAKEN else 0
-        return _DEFAULT if all(self._scope.reactor.outer_parent(pom) is None for pom in self._scope.built) else 0
+        outer = {parent.artifact for pom in self._scope.built if (parent := self._scope.reactor.outer_parent(pom)) is not None}
+        return 0 if outer - _SILENT_PARENTS else _DEFAULT
 
     def install(self) -> tuple[Step, ...]:
         """A build of the repository with one class of tests a module, first online, then offline as the tests are run."""

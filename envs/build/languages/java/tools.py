@@ -88,18 +88,23 @@ cat > {bin}/javac-lenient <<'PODGYM_END'
 version=$({number})
 least=$({least})
 change="s/^\\"\\{{0,1\\}}\\(1\\.\\)\\{{0,1\\}}[3-$(( ${{least:-4}} - 1 ))]\\"\\{{0,1\\}}\\$/${{least:-4}}/"
+made= level=
 for one; do
   shift
   case $one in
   @*) raised=$(mktemp)
+    made="$made $raised"
     sed "/^\\"\\{{0,1\\}}-\\{{1,2\\}}\\(source\\|target\\|release\\)\\"\\{{0,1\\}}\\$/{{n;$change}}" "${{one#@}}" > "$raised"
     set -- "$@" "@$raised" ;;
-  *) [ -z "${{level:-}}" ] || one=$(printf '%s' "$one" | sed "$change")
+  *) [ -z "$level" ] || one=$(printf '%s' "$one" | sed "$change")
     set -- "$@" "$one" ;;
   esac
   case $one in -source|-target|--source|--target|--release) level=1 ;; *) level= ;; esac
 done
-exec {jdk}/bin/javac -J-Xss4m "$@"
+{jdk}/bin/javac -J-Xss4m "$@"
+rc=$?
+rm -f $made
+exit $rc
 PODGYM_END
 chmod 755 {bin}/javac-lenient
 """

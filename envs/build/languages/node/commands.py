@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.node.builds import Build
@@ -36,6 +36,17 @@ def program(run: Run) -> str:
     return "" if "/" in name or name in ("node", "nodejs", "bun", "deno") or run.framework == "karma" else name
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One start of a runner within a command."""
+
+    started: Started
+    package: Manifest
+    directory: str
+    builds: tuple[Build, ...]
+    targets: tuple[str, ...] = ()
+
+
 class Commands:
     """Of one plan; `versions` are the ranges of all dependencies."""
 
@@ -46,71 +57,92 @@ class Commands:
     def all(
         self, suites: Sequence[Suite], builds: Sequence[Sequence[tuple[Build, ...]]]
     ) -> tuple[tuple[TestCommand, ...], tuple[TestCommand, ...]]:
-        """Those of whole suites, and those of the changed files alone; none of the latter where a part cannot be run alone."""
-        tests: list[TestCommand] = []
-        changed: list[TestCommand] = []
+        """Whole suites, and the changed files alone; none of the latter where a part cannot be run alone."""
+        whole: list[_Part] = []
+        changed: list[_Part] = []
         data = len(test_files(self._request)) < len(self._request.changed_tests) and not any(map(snapshot_of, self._request.changed_tests))
         partial = not data
         for suite, groups in zip(suites, builds, strict=True):
             ranges = {**self._versions, **suite.package.dependencies()}
             if coarse := [run for run in suite.runs if run.framework == "exit"]:
-                tests.append(self._coarse(coarse, suite, groups[0]))
+                whole.append(_Part(_coarse(coarse), suite.package, "", groups[0]))
                 partial = False
             for run, group in zip(suite.runs, groups, strict=True):
                 if run.framework == "exit":
                     continue
                 started = start(_scoped(run, suite), node=self._node, versions=ranges, targeted=False, typescript=self._typescript)
-                tests.append(self._command(started, suite, group, run.command.directory))
+                whole.append(_Part(started, suite.package, run.command.directory, group))
                 only = self._own_files(run, suite)
+                if not only and len(suite.runs) > 1:
+                    continue
                 if not started.files or not only or is_compiled(run, self._request.base):
                     partial = False
                     continue
                 started = start(run, node=self._node, versions=ranges, targeted=True, typescript=self._typescript)
-                changed.append(self._command(started, suite, group, run.command.directory, targets=only))
-        return tuple(tests), tuple(changed) if partial else ()
+                changed.append(_Part(started, suite.package, run.command.directory, group, only))
+        return (self._command(whole),), (self._command(changed),) if partial and changed else ()
 
-    def _own_files(self, run: Run, suite: Suite) -> list[str]:
+    def _own_files(self, run: Run, suite: Suite) -> tuple[str, ...]:
         prefix = f"{suite.package.directory}/" if suite.package.directory else ""
-        return [path for path in test_files(self._request) if path.startswith(prefix) and covers(run, path, self._request.fixed)]
+        return tuple(path for path in test_files(self._request) if path.startswith(prefix) and covers(run, path, self._request.fixed))
 
-    def _coarse(self, runs: Sequence[Run], suite: Suite, builds: Sequence[Build]) -> TestCommand:
-        """Each program by itself, with its exit status as its result."""
-        lines = ["bad=0"]
-        for run in runs:
-            sets = "".join(f"export {name}={value.raw}; " for name, value in run.command.env)
-            words = " ".join(one.raw for one in (*run.head, *run.flags, *run.files))
-            file = next((one.text for one in run.command.words[1:] if _SCRIPT.search(one.text)), run.command.words[-1].text)
-            name = re.sub(r"[^ -~]", "?", join(run.command.directory, file.removeprefix("./")))
-            home = shlex.quote(f"./{run.command.directory}")
-            lines.append(f'status=0; ( cd "$top"/{home} && {sets}exec {words} ) >&2 || status=$?')
-            lines.append(f'printf "%s\\t%s\\n" {shlex.quote(name)} "$status" >>"$report"')
-            lines.append('[ "$status" = 0 ] || [ "$status" = 77 ] || bad=1')
-        return self._command(Started("\n".join([*lines, "exit $bad"]), "exit-code"), suite, builds, suite.package.directory)
-
-    def _command(
-        self, started: Started, suite: Suite, builds: Sequence[Build], directory: str, *, targets: Sequence[str] = ()
-    ) -> TestCommand:
-        """Runs in the top directory, so that ids are relative to that."""
-        bins = "".join(f'"$top/{place}":' for place in dict.fromkeys([join(directory, "node_modules/.bin"), "node_modules/.bin"]))
-        lines = ["top=$PWD", f'export PATH={_plain(bins)}"$PATH"']
-        if not started.printed:
-            lines += ["report={report}", 'export PODGYM_REPORT="$report"']
-        if call := build_call(builds, '"$top"').rstrip():
-            lines.append(call)
-        if targets:
-            lines += ["set --", 'for one in {targets}; do set -- "$@" "$top/$one"; done']
-        if directory:
-            lines.append(f"cd {shlex.quote(directory)} || exit 96")
-        lines.append(started.line)
-        form: ReportFormat = started.format
+    def _command(self, parts: Sequence[_Part]) -> TestCommand:
+        """Runs in the top directory, so that ids are relative to that. Of several parts, each that leaves a report counts."""
+        if len(parts) == 1:
+            (part,) = parts
+            lines = ["top=$PWD", *([] if part.started.printed else ["report={report}"]), *_lines(part, "{targets}")]
+            form: ReportFormat = part.started.format
+        else:
+            form = "mixed"
+            lines = ["top=$PWD", "reports={report}", "bad=1; none=1"]
+            for number, part in enumerate(parts):
+                folder = f'"$reports"/{part.started.format}'
+                inner = "\n".join(_lines(part, shlex.join(part.targets)))
+                output = '>"$report"' if part.started.printed else ">&2"
+                lines += [
+                    f'mkdir -p {folder} && report="$reports"/{part.started.format}/{number} && status=0',
+                    f"(\n{inner}\n) {output} || status=$?",
+                    'if [ -s "$report" ]; then [ -z "$none" ] || bad=0; none=; [ "$status" = 0 ] || bad=1; fi',
+                ]
+            lines.append("exit $bad")
         return TestCommand(
             framework="program",
             script="\n".join(lines) + "\n",
             report=ReportSource(format=form),
-            targets=tuple(targets),
-            env={**self._env, "CI": "true", **_package_variables(suite.package)},
+            targets=parts[0].targets if len(parts) == 1 else (),
+            env={**self._env, "CI": "true", **_package_variables(parts[0].package)},
             timeout_s=self._request.suite_timeout_s,
         )
+
+
+def _lines(part: _Part, targets: str) -> list[str]:
+    """Shell that ends in the start of the runner; `$top` is set, and `$report` where it wants one."""
+    bins = "".join(f'"$top/{place}":' for place in dict.fromkeys([join(part.directory, "node_modules/.bin"), "node_modules/.bin"]))
+    lines = [f'export PATH={_plain(bins)}"$PATH"']
+    if not part.started.printed:
+        lines.append('export PODGYM_REPORT="$report"')
+    if call := build_call(part.builds, '"$top"').rstrip():
+        lines.append(call)
+    if part.targets:
+        lines += ["set --", f'for one in {targets}; do set -- "$@" "$top/$one"; done']
+    if part.directory:
+        lines.append(f"cd {shlex.quote(part.directory)} || exit 96")
+    return [*lines, part.started.line]
+
+
+def _coarse(runs: Sequence[Run]) -> Started:
+    """Each program by itself, with its exit status as its result."""
+    lines = ["bad=0"]
+    for run in runs:
+        sets = "".join(f"export {name}={value.raw}; " for name, value in run.command.env)
+        words = " ".join(one.raw for one in (*run.head, *run.flags, *run.files))
+        file = next((one.text for one in run.command.words[1:] if _SCRIPT.search(one.text)), run.command.words[-1].text)
+        name = re.sub(r"[^ -~]", "?", join(run.command.directory, file.removeprefix("./")))
+        home = shlex.quote(f"./{run.command.directory}")
+        lines.append(f'status=0; ( cd "$top"/{home} && {sets}exec {words} ) >&2 || status=$?')
+        lines.append(f'printf "%s\\t%s\\n" {shlex.quote(name)} "$status" >>"$report"')
+        lines.append('[ "$status" = 0 ] || [ "$status" = 77 ] || bad=1')
+    return Started("\n".join([*lines, "exit $bad"]), "exit-code")
 
 
 def _plain(text: str) -> str:

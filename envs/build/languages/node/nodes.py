@@ -26,6 +26,8 @@ _LTS_SINCE: Final[tuple[tuple[int, date], ...]] = (
     (20, date(2023, 10, 24)), (22, date(2024, 10, 29)), (24, date(2025, 10, 28)), (26, date(2026, 10, 27)),
 )  # fmt: skip
 _INSTALLABLE: Final = frozenset(range(6, 28, 2))
+_OLDEST: Final = 10
+"""Of what is chosen without need: much that is installed today runs on no older one."""
 _MAINTAINED: Final = timedelta(days=910)
 _NAMES: Final = {
     "argon": 4, "boron": 6, "carbon": 8, "dubnium": 10, "erbium": 12, "fermium": 14, "gallium": 16, "hydrogen": 18, "iron": 20,
@@ -116,6 +118,7 @@ def _wanted(
     if pinned:
         return _Wanted(int(pinned), frozenset({int(pinned)}), why)
     majors = {int(major) for version in ci if (major := _major(version.lstrip("^~>=< ")))}
+    majors = {max(major, _OLDEST) for major in majors}
     tested = set(_fitting(sorted(majors), ranges)) or majors
     newest = _of_date(committed)
     if tested:

@@ -107,7 +107,8 @@ def _of_commands(package: Manifest, name: str, commands: Sequence[Command], chan
     known = [[pair for pair in pairs if pair[1].framework != "exit"] for pairs in (concerned, found)]
     types = bool(changed) and all(_TYPES.search(path) for path in changed)
     chosen = next(filter(None, (concerned if types else [], *known, concerned)), found)
-    chosen = chosen[: _MAX_RUNS if known[1] else 20]
+    beside = [pair for pair in chosen if pair[1].framework != "karma"]
+    chosen = (beside or chosen)[: _MAX_RUNS if known[1] else 20]
     before = {place: tuple(builds_before(commands, index, tree)) for place, (index, _) in enumerate(chosen)}
     return Suite(package, tuple(run for _, run in chosen), before, name, browsers)
 

@@ -135,7 +135,7 @@ def _borp(draft: _Draft) -> None:
 
 
 def _ava(draft: _Draft) -> None:
-    draft.format, draft.printed = "tap", True
+    draft.head = [word("node"), word(f"{HOME}/printed.js"), word("ava"), *draft.head]
     draft.add("--tap")
 
 

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,7 +17,8 @@ from podgym.envs.build.mutation.planting import plant, version_tag
 from podgym.envs.build.mutation.queue import MutantQueue
 from podgym.envs.build.mutation.saying import said_in, talkative
 from podgym.envs.build.mutation.sources import mutable, mutable_paths, without_copies
-from podgym.envs.build.mutation.writing import ChatWriter, EndpointOptions, WriterError, unfit
+from podgym.envs.build.mutation.writing import ChatWriter, WriterError, unfit
+from podgym.envs.build.repair.model import Reply, ScriptedModel
 from podgym.envs.repository import build_repository, certify, open_source
 from podgym.verifiers import ReportSource, TestCommand, TestReport
 
@@ -210,67 +207,17 @@ def test_texts_that_cannot_be_the_issue() -> None:
     assert unfit(f"{good} See pkg/a.py.", secrets, path="pkg/a.py", evidence=evidence) == ""
 
 
-@pytest.fixture
-def endpoint() -> Iterator[tuple[str, list, list]]:
-    answers: list[tuple[int, bytes]] = []
-    asked: list[tuple[Mapping[str, str], dict]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked.append(
-                (
-                    {key.lower(): value for key, value in self.headers.items()},
-                    json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
-                )
-            )
-            status, body = answers.pop(0)
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1", answers, asked
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-async def test_a_chat_endpoint_sees_the_evidence_and_never_the_fix(endpoint, monkeypatch) -> None:
-    url, answers, asked = endpoint
-    monkeypatch.setenv("OPENAI_API_KEY", "k")
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+async def test_a_model_sees_the_evidence_and_nothing_else() -> None:
     evidence = Evidence("shop", "python", ("t.py::test_total",), ("assert 3 == 2",), {"t.py": "assert total() == 2"})
-    answer = json.dumps({"choices": [{"message": {"content": " # Total\n\nIs wrong. "}}]}).encode()
-    async with ChatWriter(EndpointOptions(url=url, model="m", retries=1)) as writer:
-        answers += [(500, b"busy"), (200, answer)]
-        assert await writer.write(evidence) == "# Total\n\nIs wrong.\n" and len(pauses) == 1
-        headers, body = asked[0]
-        told = body["messages"][1]["content"]
-        assert headers["authorization"] == "Bearer k" and body["model"] == "m"
-        assert all(piece in told for piece in ("shop", "test_total", "assert 3 == 2", "assert total() == 2"))
-        for status, said in (
-            (400, b"no"),
-            (200, b"<html>"),
-            (200, b'{"choices": []}'),
-            (200, b'{"choices": [{"message": {"content": 3}}]}'),
-        ):
-            answers.append((status, said))
-            with pytest.raises(WriterError):
-                await writer.write(evidence)
-        answers += [(503, b""), (503, b"")]
-        with pytest.raises(WriterError, match="503"):
-            await writer.write(evidence)
+    model = ScriptedModel([Reply(" # Total\n\nIs wrong. "), Reply("")])
+    writer = ChatWriter(model)
+    assert await writer.write(evidence) == "# Total\n\nIs wrong.\n"
+    asked = str(model.seen[0][1]["content"])
+    assert all(piece in asked for piece in ("shop", "test_total", "assert 3 == 2", "assert total() == 2"))
+    with pytest.raises(WriterError, match="no text"):
+        await writer.write(evidence)
+    with pytest.raises(WriterError):
+        await writer.write(evidence)
 
 
 VITEST = {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from podgym.envs.build.languages.node.suites import HOME
+from podgym.verifiers import TestCommand
 from podgym.verifiers.reports import ReportFile, parse_report
 
 TOOLS = Path(str(files("podgym.envs.build.languages.node") / "tools"))
@@ -96,41 +97,78 @@ KINDS = {
 """Script, test file, its text, and how one test of it is skipped."""
 
 
+class Ran:
+    """One command of a plan, in a directory in the place of the work tree."""
+
+    def __init__(self, command: TestCommand, path: Path) -> None:
+        top, home, report = path / "top", path / "home", path / "report"
+        if not home.exists():
+            shutil.copytree(TOOLS, home)
+        shutil.rmtree(report, ignore_errors=True)
+        report.unlink(missing_ok=True)
+        line = command.script.replace("{report}", str(report)).replace("{targets}", shlex.join(command.targets)).replace(HOME, str(home))
+        env = {"PATH": os.environ["PATH"], "HOME": str(path), "NO_COLOR": "1", **command.env}
+        done = subprocess.run(["sh", "-c", line], cwd=top, env=env, capture_output=True, text=True, timeout=300, check=False)
+        self.said = done.stdout + done.stderr
+        self.exit_code = done.returncode
+        assert command.report is not None
+        if report.is_dir():
+            found = [ReportFile(file.read_bytes(), str(file.relative_to(report))) for file in report.rglob("*") if file.is_file()]
+        else:
+            found = [ReportFile(report.read_bytes() if report.exists() else done.stdout.encode())]
+        parsed = parse_report(command.report.format, found, root=str(top))
+        assert parsed.disagreement == "", (parsed, self.said)
+        self.outcomes = dict(parsed.outcomes)
+        self.failed = any(outcome in ("failed", "error") for outcome in self.outcomes.values())
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", KINDS)
 def test_the_report_of_each_runner_is_read(plan, modules: Path, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
     script, path, text, skip = KINDS[name]
-    home = tmp_path / "home"
-    shutil.copytree(TOOLS, home)
-    (tmp_path / "top").mkdir()
     top = tmp_path / "top"
+    (top / "test").mkdir(parents=True)
     (top / "node_modules").symlink_to(modules)
+    (top / "package.json").write_text('{"name": "p", "version": "1.0.0"}')
     package = {"name": "p", "version": "1.0.0", "scripts": {"test": script}, "engines": {"node": "20"}}
     seen: list[dict[str, str]] = []
     for good in (1, 2):
         body = text.format(check=CALLS.format(good=good), skip=skip)
         made = plan({"package.json": package, path: body}, path)
+        (top / path).write_text(body)
         for command in (*made.tests, *made.changed):
-            for relative, data in {"package.json": '{"name": "p", "version": "1.0.0"}', path: body}.items():
-                (top / relative).parent.mkdir(parents=True, exist_ok=True)
-                (top / relative).write_text(data)
-            report = tmp_path / "report"
-            report.unlink(missing_ok=True)
-            line = (
-                command.script.replace("{report}", str(report)).replace("{targets}", shlex.join(command.targets)).replace(HOME, str(home))
-            )
-            env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_COLOR": "1", **command.env}
-            done = subprocess.run(["sh", "-c", line], cwd=top, env=env, capture_output=True, text=True, timeout=300, check=False)
-            assert command.report is not None
-            data = report.read_bytes() if report.exists() else done.stdout.encode()
-            parsed = parse_report(command.report.format, [ReportFile(data)], root=str(top))
-            assert parsed.disagreement == "", (parsed, done.stderr)
-            failed = any(outcome in ("failed", "error") for outcome in parsed.outcomes.values())
-            assert failed is (good == 2), (parsed.outcomes, done.stdout, done.stderr)
-            assert (done.returncode != 0) is failed, (done.returncode, done.stderr)
-            seen.append(dict(parsed.outcomes))
+            ran = Ran(command, tmp_path)
+            assert ran.failed is (good == 2), (ran.outcomes, ran.said)
+            assert (ran.exit_code != 0) is ran.failed, ran.said
+            seen.append(ran.outcomes)
     for outcomes in seen[: len(seen) // 2]:
         turned = [id_ for id_, outcome in outcomes.items() if (outcome == "passed" and "also" in id_) or name == "uvu"]
         assert turned
         assert name == "uvu" or any(outcome == "skipped" for outcome in outcomes.values()), outcomes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_of_several_runners_each_that_reports_counts(plan, modules: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    top = tmp_path / "top"
+    (top / "test").mkdir(parents=True)
+    (top / "node_modules").symlink_to(modules)
+    files = {
+        "package.json": '{"scripts": {"test": "mocha test/a.js && ava test/b.js && node test/c.js"}, "engines": {"node": "20"}}',
+        "test/a.js": "it('one', () => {});",
+        "test/b.js": "require('ava')('two', t => t.pass());",
+        "test/c.js": "require('assert');",
+    }
+    made = plan(files, "test/a.js", "test/b.js")
+    for name, text in files.items():
+        (top / name).write_text(text)
+    ran = Ran(made.tests[0], tmp_path)
+    assert (ran.outcomes, ran.exit_code) == ({"test/a.js::one": "passed", "two": "passed"}, 0), ran.said
+    (top / "test/b.js").write_text("process.exit(1);")
+    ran = Ran(made.tests[0], tmp_path)
+    assert "test/a.js::one" in ran.outcomes
+    (top / "test/b.js").write_text(files["test/b.js"])
+    (top / "test/a.js").write_text("it('one', () => { throw new Error('no'); });")
+    ran = Ran(made.changed[0], tmp_path)
+    assert ran.outcomes["test/a.js::one"] == "failed" and ran.exit_code == 1

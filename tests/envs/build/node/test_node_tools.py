@@ -118,6 +118,12 @@ not ok 3 no
         ("tape", "# adds\nok 1 one\n# dies\n", 1, {"adds": "passed", "dies": "failed"}),
         ("tape", "# adds\nok 1 one\n1..1\n", 1, {"adds": "passed", "(run)": "failed"}),
         (
+            "ava",
+            "TAP version 13\nnot ok 1 - b.js exited with a non-zero exit code: 1\nok 2 - a › one # 1\nok 3 - a › two # SKIP\n\n1..2\n# tests 2\n",
+            1,
+            {"b.js exited with a non-zero exit code: 1": "failed", "a › one # 1": "passed", "a › two": "skipped"},
+        ),
+        (
             "uvu",
             "a.js  one\n• •   (2 / 2)\nb.js\n• ✘   (1 / 2)\n\n  Total:     4\n  Passed:    3\n",
             1,

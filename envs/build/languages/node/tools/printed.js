@@ -1,5 +1,5 @@
 // Run a program whose results are what it prints, and write them to $PODGYM_REPORT in the shape of Jest's JSON.
-// node printed.js tape|uvu PROGRAM [ARGUMENT...]; ends with 0 exactly where the report holds no failure.
+// node printed.js tape|ava|uvu PROGRAM [ARGUMENT...]; ends with 0 exactly where the report holds no failure.
 'use strict';
 var fs = require('fs');
 var spawn = require('child_process').spawn;
@@ -26,6 +26,19 @@ function fromTape(text) {
   return { whole: planned >= 0 && planned === points, tests: found };
 }
 
+function fromAva(text) {
+  // Points are tests; its plan leaves out files that crashed.
+  var found = [], ended = false;
+  text.split('\n').forEach(function (line) {
+    var point = /^(not ok|ok) \d+ - (.*?)(?: # (SKIP|TODO)\b.*)?$/.exec(line);
+    if (/^1\.\.\d+$/.test(line)) ended = true;
+    if (!point) return;
+    var status = point[3] === 'SKIP' ? 'skipped' : point[3] === 'TODO' ? 'todo' : point[1] === 'ok' ? 'passed' : 'failed';
+    found.push({ title: point[2].replace(/\\#/g, '#'), status: status });
+  });
+  return { whole: ended, tests: found };
+}
+
 function fromUvu(text) {
   // Of each file, how many of its tests passed.
   var found = [], file = '';
@@ -39,7 +52,7 @@ function fromUvu(text) {
 
 function finish(code) {
   var text = Buffer.concat(output).toString('utf8');
-  var read = kind === 'tape' ? fromTape(text) : fromUvu(text);
+  var read = { tape: fromTape, ava: fromAva, uvu: fromUvu }[kind](text);
   var failed = function (one) { return one.status === 'failed'; };
   if ((code !== 0 || !read.whole) && !read.tests.some(failed)) {
     if (!read.tests.length) process.exit(code || 1);
