@@ -11,8 +11,9 @@ from podgym.console.cli.output import print_facts, print_json, print_text, say, 
 
 if TYPE_CHECKING:
     from podgym.envs.build import BuildOptions, BuildReport
+    from podgym.envs.build.github import ResolvedIssue
 
-__all__ = ["build_one", "build_options", "print_build", "print_plan", "read_text"]
+__all__ = ["build_one", "build_options", "print_build", "print_plan", "read_text", "resolve_reference"]
 
 
 def read_text(file: Path, hint: str) -> str:
@@ -23,6 +24,23 @@ def read_text(file: Path, hint: str) -> str:
         raise typer.BadParameter(f"{file} is not UTF-8.", param_hint=hint) from error
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}.", param_hint=hint) from error
+
+
+def resolve_reference(issue: str) -> ResolvedIssue | None:
+    """What `owner/name#123`, or the page of an issue or a pull request, stands for; None where the text is an issue's own."""
+    import asyncio
+
+    from podgym.envs.build.github import Unresolved, parse_reference, resolve_issue
+
+    try:
+        reference = parse_reference(issue)
+    except Unresolved:
+        return None
+    resolved = asyncio.run(resolve_issue(reference))
+    say(f"{reference}: fixed by {resolved.fix[:12]} of {resolved.repository}" + (f", #{resolved.pull}" if resolved.pull else ""))
+    for note in resolved.notes:
+        say(note)
+    return resolved
 
 
 def build_options(given: dict[str, Any], plan: Path | None) -> BuildOptions:

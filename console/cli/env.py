@@ -57,7 +57,15 @@ def build(
     cluster: Cluster = None,
     build_timeout: BuildTimeout = 7200.0,
     issue_file: Annotated[Path | None, typer.Option("--issue-file", help="The issue's text; by default the commit's message.")] = None,
-    issue: Annotated[str | None, typer.Option("--issue", help="The issue's text.")] = None,
+    issue: Annotated[
+        str | None, typer.Option("--issue", help="The issue's text, or owner/name#123 to take text and fix from GitHub.")
+    ] = None,
+    mutate: Annotated[
+        int | None, typer.Option("--mutate", metavar="N", min=1, help="Make N tasks from small changes of the project at --commit.")
+    ] = None,
+    mutate_options: Annotated[
+        list[str] | None, typer.Option("--mutate-option", metavar="k=v", help="Any option of mutations; see its documentation.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The task's id; by default repository and commit.")] = None,
     provider: Provider = "auto",
     provider_options: ProviderOptions = None,
@@ -82,10 +90,13 @@ def build(
     """
     if issue is not None and issue_file is not None:
         raise typer.BadParameter("Give the issue once.", param_hint="--issue-file")
-    from podgym.console.cli.building import build_one, build_options, print_build, print_plan, read_text
+    from podgym.console.cli.building import build_one, build_options, print_build, print_plan, read_text, resolve_reference
 
     text = read_text(issue_file, "--issue-file") if issue_file is not None else issue
     given = pairs(options, "--option")
+    if issue is not None and (resolved := resolve_reference(issue)) is not None:
+        source, commit, text = source or resolved.url, commit or resolved.fix, resolved.text
+        given = {"base": resolved.base, **given}
     chosen = {"language": language, "toolchain": toolchain, "parent": parent, "split": split}
     given |= {key: value for key, value in chosen.items() if value is not None}
     given |= {"overwrite": overwrite} if overwrite else {}
@@ -100,6 +111,13 @@ def build(
         how = {"provider": where, "workers": workers, "cluster": cluster, "timeout_s": build_timeout}
         return build_many(
             source, commit, out_dir, file=many, count=scan, given=given, options=built, single=single, how=how, as_json=as_json
+        )
+    if source is not None and mutate is not None:
+        from podgym.console.cli.mutation import mutate_command, mutation_options
+
+        mutation = mutation_options({**pairs(mutate_options, "--mutate-option"), "count": mutate})
+        return mutate_command(
+            source, commit or "HEAD", out_dir, provider=where, options=built, mutation=mutation, endpoint=built.endpoint, as_json=as_json
         )
     if source is None or commit is None:
         raise typer.BadParameter("Give a repository and --commit, or --from FILE.", param_hint="PATH_OR_URL")

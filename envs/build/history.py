@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from podgym.envs.build.errors import BuildError
-from podgym.envs.repository.source import FileChange, SourceRepository
+from podgym.envs.repository.source import CommitInfo, FileChange, SourceRepository
 
 __all__ = ["Fix", "read_fix"]
 
@@ -22,14 +22,17 @@ class Fix:
     changes: tuple[FileChange, ...]
 
 
-def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None) -> Fix:
-    """What `commit` changed against its parent; `parent` (from 1) chooses one where there are several.
+def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None, base: str | None = None) -> Fix:
+    """What `commit` changed against its parent; `parent` (from 1) chooses one where there are several, `base` names an earlier commit
+    for a fix of several commits.
 
     Raises `RepositoryError` for a commit that is not there, and `BuildError` for the first commit of a history, a merge
     without `parent`, and a commit that changes nothing.
     """
     sha = source.resolve(commit)
     info = source.commit(sha)
+    if base is not None:
+        return _fix(source, sha, source.resolve(base), info)
     if not info.parents:
         raise BuildError(
             f"Commit {sha[:12]} has no parent, so there is no state before the fix.",
@@ -52,11 +55,14 @@ def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None
             reason="merge_commit",
             remedy=f"Use --parent 1{f' to {len(info.parents)}' if len(info.parents) > 1 else ''}, or leave it out.",
         )
-    base = info.parents[(parent or 1) - 1]
+    return _fix(source, sha, info.parents[(parent or 1) - 1], info)
+
+
+def _fix(source: SourceRepository, sha: str, base: str, info: CommitInfo) -> Fix:
     changes = tuple(source.changed_files(base, sha))
     if not changes:
         raise BuildError(
-            f"Commit {sha[:12]} changes no file against its parent {base[:12]}.",
+            f"Commit {sha[:12]} changes no file against {base[:12]}.",
             stage="split",
             reason="empty_commit",
             remedy="Choose a commit that changes source and tests.",

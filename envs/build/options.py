@@ -32,6 +32,8 @@ class BuildOptions(BaseModel):
 
     parent: int | None = Field(default=None, ge=1)
     """Of a merge commit: which parent is the state before the fix, from 1."""
+    base: str | None = None
+    """The commit before the fix, where that is not a parent of it: a fix of several commits."""
     language: Language | None = None
     """In place of the one that the changed files suggest."""
     toolchain: str | None = Field(default=None, pattern=r"^\d+(\.\d+){0,2}$")

@@ -153,7 +153,7 @@ def _open(source: str | Path, options: BuildOptions) -> SourceRepository:
 
 
 def _take_apart(repository: SourceRepository, commit: str, issue: str | None, options: BuildOptions) -> Prepared:
-    fix = read_fix(repository, commit, parent=options.parent)
+    fix = read_fix(repository, commit, parent=options.parent, base=options.base)
     base = {entry.path: entry for entry in repository.list_tree(fix.base)}
     after = {**base, **{entry.path: entry for entry in _entries(fix.changes)}}
     both, deleted = _tree(repository, fix.sha, after, fix), {change.path for change in fix.changes if change.status == "deleted"}

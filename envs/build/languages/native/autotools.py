@@ -100,14 +100,25 @@ attempt() {{
   if timeout 900 ./configure CFLAGS="-O1 -g0" CXXFLAGS="-O1 -g0" "$@" </dev/null; then say "autotools: configured $said: $*"; else
     say "autotools: not configured $said"; return 1; fi
 }}
+build() {{
+  if PATH=$compilers:$PATH make -j "$jobs" </dev/null; then return 0; fi
+  say "autotools: that does not build"
+  PATH=$compilers:$PATH make clean </dev/null >/dev/null 2>&1 || true
+  return 1
+}}
 attempts() {{
-  attempt "with its tests and as CI does" {own} {theirs} || attempt "with its tests" {own} || attempt "as it is"
+  {{ attempt "with its tests and as CI does" {own} {theirs} && build; }} || {{ attempt "with its tests" {own} && build; }} ||
+    {{ attempt "as it is" && build; }}
 }}
 [ -f configure ] || make_configure
 [ -x configure ] || chmod +x configure
-attempts || {{ timeout 600 autoreconf -fi </dev/null && attempts; }}
-PATH=$compilers:$PATH make -j "$jobs" || PATH=$compilers:$PATH make -k ||
-  {{ : >{PARTIAL}; say "autotools: not everything could be built"; }}
+if ! attempts; then
+  if [ -f Makefile ]; then attempt "with its tests" {own} || attempt "as it is"; else
+    timeout 600 autoreconf -fi </dev/null
+    attempts || attempt "as it is"
+  fi
+  PATH=$compilers:$PATH make -k </dev/null || {{ : >{PARTIAL}; say "autotools: not everything could be built"; }}
+fi
 {programs}: >{STAMP}
 """
 

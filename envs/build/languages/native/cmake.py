@@ -147,6 +147,12 @@ def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence
         for path in submodules(tree)
         if (package := source_package(posixpath.basename(path))) is not None
     )  # fmt: skip
+    again = (
+        f'cmake --build {BUILD} -j "$jobs" || {{ say "cmake: that does not build";\n'
+        f'  attempt "without CI\'s switches" $plain $found $fetched {second} || attempt "as it is, with tests" -DBUILD_TESTING=ON $fetched; }}\n'
+        if theirs
+        else ""
+    )
     return f"""{install_prelude(exports, "")}{fill}cd {shlex.quote(where(root))}
 {install_launchers()}{cmake_arguments(facts.fetched)}generator=
 if command -v ninja >/dev/null; then generator="-G Ninja"; fi
@@ -164,7 +170,7 @@ attempt "with the project's tests, CI's switches and packaged libraries" $plain 
   attempt "with the project's tests" $plain $fetched {second} ||
   attempt "as it is, with tests" -DBUILD_TESTING=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 $fetched ||
   attempt "as it is"
-if ! cmake --build {BUILD} -j "$jobs"; then
+{again}if ! cmake --build {BUILD} -j "$jobs"; then
   if [ -f {BUILD}/build.ninja ]; then every="-k 0"; else every=-k; fi
   cmake --build {BUILD} -j 1 -- $every || {{ : >{PARTIAL}; say "cmake: not everything could be built"; }}
 fi
