@@ -73,11 +73,11 @@ class Finisher:
         before = await run_commands(self._provider, spec, [*map(talkative, self._commands)], overlays["base+tests"])
         after = await run_commands(self._provider, spec, self._commands, overlays["base+tests+fix"])
         validation = _validated(before, after, failing, baseline, self._commands)
-        decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()
         inspection = None
         if prepared.plan.steps:
             archive = environment / ARCHIVE
             inspection = await inspect_image(self._provider, spec, archive=archive, prepared=prepared, audit=self._options.audit)
+        decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()
         found = Found(validation, inspection, decoys)
         return Proven(replace(taken, prepared=prepared), environment, spec, validation, found, said_in(before.log))
 

@@ -45,6 +45,8 @@ _LEAST_S: Final = {"python": 20.0, "javascript": 20.0, "typescript": 60.0}
 _LEAST_COMPILED_S: Final = 120.0
 _SLOWER: Final = 4.0
 """How much longer than the unchanged project's a mutant's run may take."""
+_LEAKS: Final = 3
+"""After so many tasks that give their solution away, and none that does not, all do: a copy of the project is in the image, say."""
 _WRITTEN: Final = 2
 """How often a model is asked for one issue."""
 
@@ -105,9 +107,10 @@ class Workshop:
         self._seen: set[tuple[tuple[str, str], tuple[str, ...]]] = set()
         self.existing = 0
         """Tasks of an earlier run that are there already: they count, and are not made again."""
+        self._leaks: list[BuildError] = []
 
     async def work(self) -> list[BuildReport]:
-        """Reports of the tasks that were made. Raises nothing that a mutation is to blame for."""
+        """Reports of the tasks that were made. Raises `BuildError` where the images of all give the solution away."""
         mutation, reports = self._mutation, list[BuildReport]()
         queue = await asyncio.to_thread(self._queue)
         ends = time.monotonic() + mutation.budget_s if mutation.budget_s is not None else math.inf
@@ -120,6 +123,8 @@ class Workshop:
             left -= len(portion)
             found = await self._portion(portion, queue)
             reports += await self._finished(found[: wanted - len(reports)], queue, self.existing + len(reports))
+            if len(self._leaks) >= _LEAKS and not reports:
+                raise self._leaks[0]
         return reports
 
     def _queue(self) -> MutantQueue:
@@ -198,6 +203,7 @@ class Workshop:
             notes = (f"{mutant.mutation.operator} in {mutant.path}:{mutant.mutation.line}",)
             report = await asyncio.to_thread(self._finisher.write, proven, name, text, notes, model_calls=calls)
         except BuildError as error:
+            self._leaks += [error] if error.reason == "leak" else []
             return None, "unsteady" if error.reason == "flaky" else "unfit", str(error)
         except (RepositoryError, CertificateError, SandboxError, TaskError) as error:
             return None, "unfit", str(error)

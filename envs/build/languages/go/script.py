@@ -73,13 +73,13 @@ every() {{
 }}
 older() {{
   [ -n "{older}" ] || return 1
-  for one in $(cd / && GOFLAGS= go list -m -versions -f '{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}' golang.org/toolchain | tr ' ' '\\n' |
+  for other in $(cd / && GOFLAGS= go list -m -versions -f '{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}' golang.org/toolchain | tr ' ' '\\n' |
     grep -E "^v0[.]0[.]1-go{older}([.][0-9]+)?[.]$(go env GOOS)-$(go env GOARCH)\\$" | sort -V | tail -n 1); do
-    one=${{one#v0.0.1-}} one=${{one%.*}}
+    other=${{other#v0.0.1-}} other=${{other%.*}}
     kept=$flags
-    release "$one" || return 1
+    release "$other" || return 1
     every || programs {touched} >/dev/null 2>&1 || {{ rm -f {gopath}/bin/go {gopath}/bin/gofmt; hash -r; flags=$kept; return 1; }}
-    echo "go, from the module proxy, because what the fix touches does not compile by $have: $one" >> "$log"
+    echo "go, from the module proxy, because what the fix touches does not compile by $have: $other" >> "$log"
     return 0
   done
   return 1
@@ -225,7 +225,7 @@ def run_script(unit: Unit, packages: Sequence[str], *, timeout_s: float) -> str:
     """Runs the tests of a unit; the report is what is printed."""
     words = f"-json -count=1 -vet=off -p 2 -timeout {max(60, int(timeout_s))}s"
     return (
-        f"cd {shlex.quote(unit.place)} || exit 96\n"
+        f'export PATH="{_GOPATH}/bin:$PATH"\ncd {shlex.quote(unit.place)} || exit 96\n'
         f"GOFLAGS=$(cat {_STATE}/flags.{unit.name} 2>/dev/null) || GOFLAGS=\n"
         f"export GOFLAGS\nexec go test {words} {unit.tag_words} {shlex.join(packages)}\n"
     )

@@ -148,11 +148,11 @@ def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence
         if (package := source_package(posixpath.basename(path))) is not None
     )  # fmt: skip
     again = (
-        f'cmake --build {BUILD} -j "$jobs" || {{ say "cmake: that does not build";\n'
-        f'  attempt "without CI\'s switches" $plain $found $fetched {second} || attempt "as it is, with tests" -DBUILD_TESTING=ON $fetched; }}\n'
-        if theirs
-        else ""
+        f'cmake --build {BUILD} -j "$jobs" || {{ say "cmake: that does not build"\n'
+        f'  attempt "without CI\'s switches" $plain $found $fetched {second} ||\n'
+        f'  attempt "as it is, with tests" -DBUILD_TESTING=ON $fetched; }}\n'
     )
+    again = again if theirs else ""
     return f"""{install_prelude(exports, "")}{fill}cd {shlex.quote(where(root))}
 {install_launchers()}{cmake_arguments(facts.fetched)}generator=
 if command -v ninja >/dev/null; then generator="-G Ninja"; fi

@@ -17,7 +17,7 @@ _INSTALL: Final = re.compile(r"(?:^|[\s;&])(?:python3?(?:\.\d+)? -m )?pip3?(?:\.
 _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,60}(?:\[[\w,-]+\])?(?:[<>=!~]=?[\w.*,<>=!~]{1,40})?")
 _UNWANTED: Final = re.compile(
     r"cmake|ninja|meson|conan|gcovr|cpplint|codecov|pre-commit|clang-\w+|cmake-?\w+|sphinx.*|breathe|pip|setuptools|wheel|twine|build|cibuildwheel"
-    r"|codespell|black|flake8|ruff|mypy|pylint|lizard|cpp-coveralls|coveralls|scons|fprettify|mkdocs.*|virtualenv|pipx|platformio|west|reuse"
+    r"|codespell|black|flake8|ruff|mypy|pylint|lizard|cpp-coveralls|coveralls|scons|fprettify|mkdocs.*|virtualenv|pipenv|poxy|pipx|platformio|west|reuse"
     r"|yamllint|git-cliff|compiledb"
 )
 _VALUED: Final = frozenset(

@@ -195,7 +195,7 @@ class _Planner:
         return found
 
     def _environment(self, dependencies: Mapping[str, str], node: int, managers: Mapping[str, Manager]) -> dict[str, str]:
-        env = {"PATH": _PATH, "HUSKY": "0"}
+        env = {"PATH": _PATH, "HOME": "/root", "HUSKY": "0"}
         options = [one for one in self._request.ci.env.get("NODE_OPTIONS", "").split() if re.fullmatch(r"--[\w=-]+", one)]
         if node >= 17 and legacy_openssl(dependencies):
             options.append("--openssl-legacy-provider")

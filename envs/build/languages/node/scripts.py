@@ -14,6 +14,7 @@ from typing import Final
 
 from podgym.envs.build.languages.node.command import MANAGERS, Command, delegated
 from podgym.envs.build.languages.node.layout import read_yaml
+from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal, table
 from podgym.envs.build.languages.node.shell import Word, read_line, word
 from podgym.envs.build.tree import Tree
@@ -124,6 +125,8 @@ class Scripts:
             self._shell(package, command, rest, found)
         elif program in MANAGERS and not delegated(command):
             self._managed(package, command, rest, found, depth)
+        elif program in ("make", "gmake"):
+            self._make(package, command, rest, found)
         elif command.words[0].text.endswith(".sh"):
             self._shell(package, command, command.words, found)
         else:
@@ -218,6 +221,17 @@ class Scripts:
                     self._command(package, replace(command, words=one.words, env=(*command.env, *one.assignments), via=via), found, 1)
         if len(found) == before:
             found.append(command)
+
+    def _make(self, package: Manifest, command: Command, rest: Sequence[Word], found: list[Command]) -> None:
+        text = self.tree.read(join(command.directory, "Makefile")) or self.tree.read(join(command.directory, "makefile"))
+        targets = [one.text for one in rest if not one.text.startswith("-") and "=" not in one.text]
+        key = f"{command.directory}/Makefile:{' '.join(targets)}"
+        lines = [line for target in targets for line in recipe(text or "", target)]
+        if not lines or key in command.via or len(command.via) >= _MAX_DEPTH:
+            found.append(command)
+            return
+        for line in lines:
+            self._line(package, line, replace(command, via=(*command.via, key)), (), found)
 
     def _managed(self, package: Manifest, command: Command, rest: Sequence[Word], found: list[Command], depth: int) -> None:
         words = list(rest)

@@ -13,6 +13,7 @@ from typing import Final
 
 from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
 from podgym.envs.build.languages.node.command import Command
+from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
 from podgym.envs.build.languages.node.runners import BROWSERS, Framework, Run, bare, recognise, sniff
 from podgym.envs.build.languages.node.scripts import Scripts
@@ -85,7 +86,7 @@ def find_suite(
         if suite.runs and coarse is None:
             coarse = suite
     if (makefile := tree.read(join(package.directory, "Makefile"))) is not None and coarse is None:
-        commands = [one for line in _recipe(makefile, "test") for one in scripts.line(package, line)]
+        commands = [one for line in recipe(makefile, "test") for one in scripts.line(package, line)]
         suite = _of_commands(package, "make test", commands, changed, tree)
         if suite.runs:
             return suite
@@ -173,23 +174,6 @@ def is_compiled(run: Run, tree: Tree) -> bool:
     return made and not any(
         place in tree or tree.below(place) or any(f"{place}.{end}" in tree for end in ("js", "ts", "mjs", "cjs")) for place in known
     )
-
-
-def _recipe(makefile: str, target: str, depth: int = 0) -> list[str]:
-    """Shell lines of a Makefile's target and of those that it needs, simple variables replaced."""
-    text = makefile[:100_000].replace("\\\n", " ")
-    values = dict(re.findall(r"^([A-Za-z_]\w*)\s*[:?]?=[ \t]*(.*)$", text, re.MULTILINE))
-    match = re.search(rf"^{re.escape(target)}\s*:(?!=)([^\n]*)\n((?:\t[^\n]*\n?|\s*\n)*)", text, re.MULTILINE)
-    if match is None or depth > 4:
-        return []
-    lines = [line for needed in match[1].split("#")[0].split()[:10] for line in _recipe(makefile, needed, depth + 1)]
-    for line in match[2].splitlines():
-        shown = line.strip().lstrip("@-")
-        for _ in range(3):
-            shown = re.sub(r"\$[({](\w+)[)}]", lambda found: values.get(found[1], ""), shown)
-        if shown:
-            lines.append(shown.replace("$$", "$"))
-    return lines
 
 
 def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, *, certain: bool) -> Run | None:

@@ -101,7 +101,7 @@ def test_no_image_at_all() -> None:
 def test_tests_run_in_the_module_that_they_are_in() -> None:
     files = {**SINGLE, "sub/go.mod": "module example.org/a/sub\n\nreplace example.org/a => ../\n", "sub/s.go": "package sub\n"}
     made = plan(files, source=("calc/calc.go",), tests=("sub/s_test.go", "calc/calc_test.go"))
-    assert [command.script.split("\n")[0] for command in made.tests] == ["cd /testbed/sub || exit 96", "cd /testbed || exit 96"]
+    assert [command.script.split("\n")[1] for command in made.tests] == ["cd /testbed/sub || exit 96", "cd /testbed || exit 96"]
     assert made.root == "sub" and "sub/go.mod" in made.manifests
 
 

@@ -8,9 +8,12 @@ import pytest
 from podgym.envs.audit import audit
 from podgym.envs.build import BuildOptions
 from podgym.envs.build.mutation import MutationOptions, ScriptedWriter, Trial, synthesise
+from podgym.envs.build.mutation.host import read_host
+from podgym.envs.build.mutation.planting import plant
 from podgym.envs.code import CodeEnvironment
 from podgym.envs.harbor import TaskFiles, read_task
-from podgym.sandbox import SandboxProvider
+from podgym.envs.repository import open_source
+from podgym.sandbox import SandboxProvider, Step
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.traces import Trace
 from podgym.verifiers import GradingPlan
@@ -201,3 +204,21 @@ async def test_projects_that_give_no_task(history, tmp_path: Path, provider) -> 
     assert reasons[0] == ("plan", "unsupported_language") and reasons[-1] == ("resolve", "commit_missing")
     assert reasons[3] == ("validate", "already_passing")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_project_whose_image_holds_a_copy_of_it_is_given_up_soon(history, shop: str, tmp_path: Path, provider) -> None:
+    copy = f"import os\nos.makedirs('cache', exist_ok=True)\nopen('cache/old.py', 'w').write({CART!r})\n"
+    plan = read_host_plan(history, shop, tmp_path)
+    spoilt = plan.model_copy(update={"install": (*plan.install, Step(run=f"python3 - <<'EOF'\n{copy}\nEOF\n"))})
+    trials = list[Trial]()
+    (report,) = await synthesise(
+        history.path, shop, tmp_path / "out", provider=provider, count=9, options=BuildOptions(plan=spoilt), observe=trials.append
+    )
+    assert (report.status, report.stage, report.reason) == ("failed", "certify", "leak"), report
+    assert 3 <= sum(trial.outcome == "unfit" for trial in trials) <= 4 and list((tmp_path / "out").iterdir()) == []
+
+
+def read_host_plan(history, commit: str, tmp_path: Path):
+    with open_source(history.path, tmp_path / "cache") as source:
+        planted = plant(source, commit, tmp_path / "planned.git", changes={})
+        return read_host(source, commit, BuildOptions(), planted).prepared.plan

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.plan import BuildPlan
 from podgym.verifiers.reports import ReportFile, parse_report
 
@@ -221,6 +222,26 @@ def test_cases_of_a_program_that_ctest_takes_for_one_test(tmp_path: Path, plan: 
     name = "the unit" if "the unit" in declared else "unit"
     cases = {} if "--all" in declared else {"unit::suite::core::good": "passed", "unit::suite::core::bad": "failed"}
     assert code != 0 and outcomes == {name: "failed", **cases}, machine.log
+
+
+def test_switches_of_ci_that_do_not_build_here_are_left_out(tmp_path: Path, plan: Planner) -> None:
+    needs("cmake", "cc")
+    text = CMAKE + 'option(CALC_EXTRA "x" OFF)\nif(CALC_EXTRA)\n  add_executable(extra src/extra.c)\nendif()\n'
+    files = {"CMakeLists.txt": text, "tests/CMakeLists.txt": CMAKE_TESTS, "src/extra.c": "#include <no/such.h>\n", **BASE}
+    machine = Machine(tmp_path, plan(files, ci=CiFacts(commands=("cmake -B build -DCALC_EXTRA=ON",))))
+    machine.install(files)
+    assert machine.test() == (0, {"test_twice": "passed"}), machine.log
+    assert not (tmp_path / "podgym/partial").exists()
+
+
+def test_flags_of_ci_that_do_not_build_here_are_left_out(tmp_path: Path, plan: Planner) -> None:
+    needs("autoreconf", "automake", "make", "cc")
+    configure = CONFIGURE.replace("AC_CONFIG", "AC_ARG_WITH([extra])\nAM_CONDITIONAL([EXTRA], [test x$with_extra = xbuiltin])\nAC_CONFIG")
+    extra = "if EXTRA\nlibcalc_a_SOURCES += src/none.c\nendif\n"
+    files = {"configure.ac": configure, "Makefile.am": AUTOMAKE % "tests/test_twice" + extra, **BASE}
+    machine = Machine(tmp_path, plan(files, ci=CiFacts(commands=("./configure --with-extra=builtin",))))
+    machine.install(files)
+    assert machine.test() == (0, {"tests/test_twice": "passed"}), machine.log
 
 
 def test_what_tests_print_is_no_result(tmp_path: Path, plan: Planner) -> None:

@@ -205,4 +205,4 @@ def test_names_of_secrets_in_settings_mean_nothing(plan) -> None:  # type: ignor
         "package.json": {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "1"}},
         ".npmrc": "//x/:_authToken=${NPM_TOKEN}\nc=${HOME}/c\n",
     }
-    assert plan(files, "test/a.js").env == {"PATH": plan(files, "test/a.js").env["PATH"], "HUSKY": "0", "NPM_TOKEN": ""}
+    assert plan(files, "test/a.js").env == {"PATH": plan(files, "test/a.js").env["PATH"], "HOME": "/root", "HUSKY": "0", "NPM_TOKEN": ""}

@@ -71,3 +71,13 @@ def test_a_call_of_every_package_is_left_as_it_is(line: str) -> None:
 
 def test_scripts_that_call_each_other_end() -> None:
     assert expand({"test": "npm run a", "a": "npm run b", "b": "npm run a && npm run test"}) == []
+
+
+def test_targets_of_make_are_followed() -> None:
+    makefile = (
+        "MOCHA = ./node_modules/.bin/mocha\nall: lint\nlint:\n\teslint .\n"
+        "test: build\n\t@$(MOCHA) --reporter dot \\\n\t  test/*.js\nbuild:\n\ttsc\n"
+    )
+    assert shells({"test": "make test"}, files={"Makefile": makefile}) == ["tsc", "./node_modules/.bin/mocha --reporter dot test/*.js"]
+    assert shells({"test": "make nothing"}, files={"Makefile": makefile}) == ["make nothing"]
+    assert shells({"test": "make test"}, files={"Makefile": "test:\n\tnpm test\n"}) == []

@@ -119,9 +119,10 @@ not ok 3 no
         ("tape", "# adds\nok 1 one\n1..1\n", 1, {"adds": "passed", "(run)": "failed"}),
         (
             "ava",
-            "TAP version 13\nnot ok 1 - b.js exited with a non-zero exit code: 1\nok 2 - a › one # 1\nok 3 - a › two # SKIP\n\n1..2\n# tests 2\n",
+            "TAP version 13\nnot ok 1 - b.js exited with a non-zero exit code: 1\n"
+            "ok 2 - a \u203a one # 1\nok 3 - a \u203a two # SKIP\n\n1..2\n# tests 2\n",
             1,
-            {"b.js exited with a non-zero exit code: 1": "failed", "a › one # 1": "passed", "a › two": "skipped"},
+            {"b.js exited with a non-zero exit code: 1": "failed", "a \u203a one # 1": "passed", "a \u203a two": "skipped"},
         ),
         (
             "uvu",

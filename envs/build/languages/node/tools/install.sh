@@ -33,7 +33,7 @@ export npm_config_registry="$registry" YARN_REGISTRY="$registry"
 for one in $(cat .npmrc .yarnrc.yml 2>/dev/null | grep -o '[$]{[A-Za-z_][A-Za-z0-9_]*' | tr -d '${' | sort -u); do eval "export $one=\"\${$one-}\""; done
 [ ! -f .npmrc ] || sed -i '/^ *\(use-node-version\|min-release-age\|before\) *=/d' .npmrc
 export YARN_NODE_LINKER=node-modules YARN_ENABLE_SCRIPTS=0 YARN_ENABLE_TELEMETRY=0 YARN_GLOBAL_FOLDER="$cache/berry" \
-  YARN_ENABLE_PROGRESS_BARS=0 YARN_ENABLE_GLOBAL_CACHE=1 YARN_NM_MODE=classic YARN_COMPRESSION_LEVEL=0 YARN_CHECKSUM_BEHAVIOR=ignore
+  YARN_ENABLE_PROGRESS_BARS=0 YARN_ENABLE_GLOBAL_CACHE=1 YARN_NM_MODE=classic YARN_CHECKSUM_BEHAVIOR=ignore
 [ "$manager" != berry ] || export YARN_NPM_REGISTRY_SERVER="${registry%/}" YARN_ENABLE_HARDENED_MODE=0 YARN_ENABLE_STRICT_SSL=true
 [ -z "${HTTPS_PROXY:-}" ] || export YARN_HTTPS_PROXY="$HTTPS_PROXY"
 [ -z "${HTTP_PROXY:-}" ] || export YARN_HTTP_PROXY="$HTTP_PROXY"
