@@ -17,7 +17,7 @@ from typing import Final
 from podgym.envs.build.decoying import MadeDecoys, make_decoys
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.grading import sandbox_spec
-from podgym.envs.build.inspection import inspect_image
+from podgym.envs.build.inspection import Inspection, inspect_image
 from podgym.envs.build.mutation.host import lay_out
 from podgym.envs.build.mutation.judging import Baseline, failing_of
 from podgym.envs.build.mutation.saying import said_in, talkative
@@ -32,6 +32,7 @@ from podgym.envs.build.validate import Validation
 from podgym.envs.build.writing import Found, write_built
 from podgym.sandbox import SandboxProvider, SandboxSpec
 from podgym.verifiers import TestCommand, TestReport
+from podgym.verifiers.basetree import blob_id
 
 __all__ = ["Finisher", "Proven"]
 
@@ -77,6 +78,7 @@ class Finisher:
         if prepared.plan.steps:
             archive = environment / ARCHIVE
             inspection = await inspect_image(self._provider, spec, archive=archive, prepared=prepared, audit=self._options.audit)
+            _must_not_hold(inspection, prepared)
         decoys = await self._decoys(prepared, spec, validation) if self._options.decoys else MadeDecoys()
         found = Found(validation, inspection, decoys)
         return Proven(replace(taken, prepared=prepared), environment, spec, validation, found, said_in(before.log))
@@ -100,6 +102,19 @@ class Finisher:
         options = self._options.model_copy(update={"tags": (_TAG, *self._options.tags)})
         write_built(directory, proven.environment, prepared, proven.spec, proven.found, options=options)
         return _report(proven, directory, notes, model_calls)
+
+
+def _must_not_hold(inspection: Inspection, prepared: Prepared) -> None:
+    """Raise where the build left a copy of an original in the work tree; its one right line may be too short to be searched for."""
+    originals = {blob_id(file.data) for file in prepared.gold.files.values()}
+    for path, told in inspection.left_over.items():
+        if told.rpartition(" ")[2] in originals:
+            raise BuildError(
+                f"The build left {path!r} in the work tree, which is the file as it was before the mutation.",
+                stage="certify",
+                reason="leak",
+                remedy="Edit the plan so that the build copies no source.",
+            )
 
 
 def _validated(

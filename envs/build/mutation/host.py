@@ -17,6 +17,9 @@ from podgym.envs.build.history import Fix
 from podgym.envs.build.languages import language_module
 from podgym.envs.build.languages.contract import LanguageModule, PlanRequest
 from podgym.envs.build.manifests import write_manifests
+from podgym.envs.build.mutation.copies import Copies
+from podgym.envs.build.mutation.dialect import dialect_of
+from podgym.envs.build.mutation.parts import main_part
 from podgym.envs.build.mutation.planting import Planted
 from podgym.envs.build.mutation.sources import mutable, mutable_paths, without_copies
 from podgym.envs.build.options import BuildOptions
@@ -51,6 +54,7 @@ class Host:
     """Runnable test files; in Rust also the sources that hold tests."""
     inline: frozenset[str]
     """Those of `tests` that are sources."""
+    copies: Copies
 
     @property
     def module(self) -> LanguageModule:
@@ -82,12 +86,14 @@ def read_host(repository: SourceRepository, commit: str, options: BuildOptions, 
     tests = _texts(repository, sha, [path for path in sorted(files) if kinds.is_runnable(path)])
     rust = _texts(repository, sha, [path for path in sorted(files) if path.endswith(".rs")])
     inline = {path: data for path, data in rust.items() if _INLINE.search(data)}
+    tested = {**tests, **inline}
+    sources = {path: sources[path] for path in main_part(tree, sources, tested, module.name)}
     committed = datetime.fromtimestamp(repository.commit(sha).committer_time, UTC)
     request = PlanRequest(
         base=tree,
         fixed=tree,
         changed_source=tuple(sources),
-        changed_tests=tuple({**tests, **inline}),
+        changed_tests=tuple(tested),
         committed=options.as_of or committed,
         ci=read_ci(tree),
         catalogue=options.catalogue,
@@ -118,7 +124,8 @@ def read_host(repository: SourceRepository, commit: str, options: BuildOptions, 
     )
     # The tests of one part of many seldom reach the others.
     within = {path: data for path, data in sources.items() if plan.root and path.startswith(f"{plan.root}/")}
-    return Host(sha, entries, prepared, within or sources, {**tests, **inline}, frozenset(inline))
+    copies = Copies(_texts(repository, sha, [path for path in sorted(files) if dialect_of(path) is not None]))
+    return Host(sha, entries, prepared, within or sources, tested, frozenset(inline), copies)
 
 
 def lay_out(planted: Planted, prepared: Prepared, environment: Path, options: BuildOptions) -> Certificate:

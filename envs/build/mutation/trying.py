@@ -173,8 +173,10 @@ class Workshop:
         return reports
 
     async def _try(self, mutant: Mutant) -> tuple[Judgement, float]:
-        started = time.monotonic()
-        data = mutant.mutation.apply(self._host.sources[mutant.path])
+        started, original = time.monotonic(), self._host.sources[mutant.path]
+        if copy := await asyncio.to_thread(self._host.copies.place, mutant.path, original, mutant.mutation):
+            return Judgement("unfit", why=f"the same lines stand in {copy}"), time.monotonic() - started
+        data = mutant.mutation.apply(original)
         overlay = Overlay((Write(mutant.path, data, int(self._host.entries[mutant.path].mode, 8)),))
         try:
             report = await run_commands(self._provider, self._spec, self._commands, overlay)

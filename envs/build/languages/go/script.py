@@ -73,7 +73,8 @@ every() {{
 }}
 older() {{
   [ -n "{older}" ] || return 1
-  for other in $(cd / && GOFLAGS= go list -m -versions -f '{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}' golang.org/toolchain | tr ' ' '\\n' |
+  versions='{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}'
+  for other in $(cd / && GOFLAGS= go list -m -versions -f "$versions" golang.org/toolchain | tr ' ' '\\n' |
     grep -E "^v0[.]0[.]1-go{older}([.][0-9]+)?[.]$(go env GOOS)-$(go env GOARCH)\\$" | sort -V | tail -n 1); do
     other=${{other#v0.0.1-}} other=${{other%.*}}
     kept=$flags

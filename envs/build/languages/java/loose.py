@@ -45,7 +45,9 @@ _FUNCTION: Final = """\
 released() {{
   folder={tools}/m2/$(printf '%s' "$1" | tr . /)/$2
   for version in "${{3%-SNAPSHOT}}" RELEASE; do
-    {mvn} -q org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dartifact="$1:$2:$version:$4" > /dev/null 2>&1 || continue
+    # Not in the project's directory: its POM cannot be read while the snapshot is missing.
+    (cd / && {mvn} -q org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dartifact="$1:$2:$version:$4") > /dev/null 2>&1 ||
+      continue
     [ "$version" != RELEASE ] || version=$(cd "$folder" && find . -name "$2-*.pom" ! -path '*SNAPSHOT*' | sed 's|^\\./||; s|/.*||' |
       sort -V | tail -n 1)
     mkdir -p "$folder/$3" || return 0

@@ -39,6 +39,8 @@ class MavenScript:
         self._levels = scope.reactor.levels(scope.tested)
         self._timeout_s = request.step_timeout_s
         self._top = shlex.quote(scope.root.directory or ".")
+        pom = posixpath.basename(scope.root.path)
+        self._mvn = f"{BIN}/mvn" if pom == "pom.xml" else f"{BIN}/mvn -f {shlex.quote(pom)}"
 
     def dependencies(self) -> tuple[Step, ...]:
         """Tools; then what the POMs alone bring in, by a build without sources, whose modules may fail."""
@@ -47,8 +49,7 @@ class MavenScript:
         levels = levels_of(scope.reactor, scope.built)
         lowest = self._lowest(levels)
         trust = trusted(exports)
-        pom = posixpath.basename(scope.root.path)
-        flags = [*(f"-P{name}" for name in scope.profiles), *(["-f", pom] if pom != "pom.xml" else [])]
+        flags = [f"-P{name}" for name in scope.profiles]
         wrapper = maven_wrapper(wanted=self._jdk.wanted, lowest=lowest, flags=flags, trust=bool(trust))
         directories = dict.fromkeys([scope.root.directory, ""])
         text = (
@@ -67,7 +68,7 @@ class MavenScript:
         if self._manifests:
             released = released_snapshots(scope)
             look = f'if ! {BIN}/mvn -q validate > "$ahead/log" 2>&1 && grep -q SNAPSHOT "$ahead/log"; then\n{released}fi\n'
-            run = prelude(exports) + _AHEAD.format(mvn=f"{BIN}/mvn", top=self._top, tools=TOOLS, released=look if released else "")
+            run = prelude(exports) + _AHEAD.format(mvn=self._mvn, top=self._top, tools=TOOLS, released=look if released else "")
             steps.append(Step(run=run, timeout_s=self._timeout_s))
         return tuple(steps)
 
@@ -94,6 +95,7 @@ class MavenScript:
             reports=" ".join(f"./{shlex.quote(place)}" for place in self._report_directories()),
             build=self._build(shlex.quote(warm)),
             phases=phases,
+            mvn=self._mvn,
             tools=TOOLS,
             has_warm="1" if scope.warm else "",
             released=released_snapshots(scope) or ":\n",
@@ -113,7 +115,7 @@ class MavenScript:
             selected = ",".join(self._scope.selector(pom) for pom in level)
             chosen = "" if alone else f" -pl {shlex.quote(selected)} -am"
             lines.append(f"tested {' '.join(shlex.quote(self._scope.place(pom)) for pom in level)}")
-            lines.append(f'{BIN}/mvn -fae{chosen} "$phase" {extra} || rc=$?'.replace("  ", " "))
+            lines.append(f'{self._mvn} -fae{chosen} "$phase" {extra} || rc=$?'.replace("  ", " "))
         return "\n".join(lines) + "\n"
 
     def command(self, classes: Sequence[str] = ()) -> TestCommand:
@@ -275,7 +277,7 @@ else
   tail -n 60 "$warm"
   echo 'Maven: the build does not work offline; resolving once more' >> "$log"
   PODGYM_ONLINE=1
-  {tools}/bin/mvn -q -fae dependency:go-offline > /dev/null 2>&1 || true
+  {mvn} -q -fae dependency:go-offline > /dev/null 2>&1 || true
   build > "$warm" 2>&1
   find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
 fi

@@ -118,8 +118,8 @@ have=$(printf '%s\\n' "$stated" | sed -n 's/.*Apache Maven \\([0-9][0-9A-Za-z.-]
 [ -n "$home" ] || home=$(dirname "$(dirname "$(readlink -f "$plain")")")
 ln -sfn "$home" {maven}
 get_maven() {{
-  {bin}/mvn -q org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dtransitive=false \\
-    -Dartifact="org.apache.maven:apache-maven:$1:tar.gz:bin" || return 1
+  (cd / && {bin}/mvn -q org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get -Dtransitive=false \\
+    -Dartifact="org.apache.maven:apache-maven:$1:tar.gz:bin") || return 1
   rm -rf {tools}/apache-maven && mkdir -p {tools}/apache-maven || return 1
   tar -xzf "{tools}/m2/org/apache/maven/apache-maven/$1/apache-maven-$1-bin.tar.gz" -C {tools}/apache-maven --strip-components=1 || return 1
   rm -rf "{tools}/m2/org/apache/maven/apache-maven"

@@ -125,6 +125,8 @@ class Scripts:
             self._shell(package, command, rest, found)
         elif program in MANAGERS and not delegated(command):
             self._managed(package, command, rest, found, depth)
+        elif program == "node" and len(rest) > 1 and rest[0].text == "--run":
+            self._script(package, rest[1].text, command, [one for one in rest[2:] if one.text != "--"], found)
         elif program in ("make", "gmake"):
             self._make(package, command, rest, found)
         elif command.words[0].text.endswith(".sh"):

@@ -97,7 +97,13 @@ def shop(history) -> str:
     history.commit("start", {"shop/__init__.py": "", "README.md": "A shop.\n"})
     history.git("tag", "-a", "-m", "first", "v1.2")
     return history.commit(
-        "cart", {"shop/cart.py": CART, "tests/__init__.py": "", "tests/test_cart.py": TESTS, "shop/vendor/x.py": CART.replace("A", "B")}
+        "cart",
+        {
+            "shop/cart.py": CART,
+            "tests/__init__.py": "",
+            "tests/test_cart.py": TESTS,
+            "shop/vendor/x.py": "def g(a):\n    if a > 1:\n        return a + 1\n    return 2 * a\n" * 2,
+        },
     )
 
 

@@ -40,6 +40,7 @@ def shells(*arguments: Any, **keywords: Any) -> list[str]:
         ({"test": "cd lib && mocha"}, ["mocha"]),
         ({"test": "sh -c 'mocha a'"}, ["mocha a"]),
         ({"test": "X=1 npm run unit", "unit": "Y=2 mocha"}, ["X=1 Y=2 mocha"]),
+        ({"test": "node --run unit -- --forbid-only", "unit": "mocha"}, ["mocha --forbid-only"]),
         ({"test": "npm test"}, []),
         ({"test": "for f in *; do node $f; done"}, []),
     ],
