@@ -322,3 +322,9 @@ def test_a_pom_of_many_pieces_of_text_takes_linear_time() -> None:
     started = time.process_time()
     assert "b<c" in str(runner_part("pom.xml", text.encode()))
     assert time.process_time() - started < 1.5
+
+
+def test_a_comment_that_ends_in_a_quote_begins_no_string() -> None:
+    source = b'// the "name"\nfn f() {} // "\n#[cfg(test)]\nmod tests { /* " */ fn t() {} }\n'
+    assert readable(source)
+    assert with_tests_of(b"fn f() { 1 }\n", source).count(b"mod tests") == 1

@@ -71,7 +71,7 @@ def _modules(text: str) -> list[_Module]:
             position = _after_comment(text, position)
         elif match["hashes"] is not None:
             position = _index(text, '"' + match["hashes"], position) + 1 + len(match["hashes"])
-        elif token.endswith('"'):
+        elif token.endswith('"') and not token.startswith("//"):
             position = _after_string(text, position)
         elif match["cfg"] is not None:
             head = _HEAD.match(text, position) if depth == 0 else None
