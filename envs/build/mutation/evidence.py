@@ -34,7 +34,7 @@ _SAID: Final = re.compile(
 _NOISE: Final = re.compile(
     r"""
     ^\s*(?:at\s+\S+\s*\(|\.{3}\s|note:\ run\ with|stack\ backtrace|\d+:\s+0x|goroutine\ \d+|created\ by\ |\[\w+\]\ (?:INFO|DEBUG)
-      |FAIL\s+\S+\s+[\d.]+s|exit\ status|make(?:\[\d+\])?:|ninja:|=+\s|-{5,}|_{5,}|\d+\ (?:passed|failed))
+      |FAIL\s+\S+\s+[\d.]+s|exit\ status|error:\ test\ failed|make(?:\[\d+\])?:|ninja:|=+\s|-{5,}|_{5,}|\d+\ (?:passed|failed))
     | ^\s*(?:---|===)\ (?:PASS|RUN|CONT|PAUSE) | \(\d+\.\d+s\)\s*$
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -114,7 +114,7 @@ def spoken(identity: str) -> str:
     name = (names_of(identity) or (identity,))[-1]
     if " " in name:
         return name
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = [word.lower() for word in (name.split("_") if "_" in name.strip("_") else _WORDS.findall(name)) if word]
     while words and words[0] in ("test", "tests", "should", "it"):
         words = words[1:]
     return " ".join(words) or name

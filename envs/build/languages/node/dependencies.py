@@ -12,7 +12,7 @@ from podgym.envs.build.languages.node.runners import Run
 from podgym.envs.build.languages.node.semver import accepts_major
 from podgym.envs.build.tree import Tree
 
-__all__ = ["added_packages", "legacy_openssl", "manifest_files", "missing_loader", "missing_runner"]
+__all__ = ["added_packages", "legacy_openssl", "manifest_files", "missing_loader", "missing_runner", "spare_packages"]
 
 _SETTINGS: Final = (
     *LOCKS,
@@ -35,7 +35,27 @@ _FROM_ELSEWHERE: Final = re.compile(
 )
 _OLD_BUNDLERS: Final = (("webpack", 4), ("react-scripts", 4), ("@vue/cli-service", 4), ("nuxt", 2), ("@angular-devkit/build-angular", 12),
                         ("gatsby", 2), ("@storybook/core", 6), ("next", 10), ("webpack-dev-server", 3), ("laravel-mix", 5))  # fmt: skip
+_AUTHORS: Final = re.compile(
+    r"@?eslint|@ljharb/eslint|@typescript-eslint|prettier|@?stylelint|tslint|husky|lint-staged|@?commitlint|@?semantic-release|release-it|"
+    r"auto-changelog|@?changesets|conventional-|standard-version|evalmd|npmignore|in-publish|safe-publish-latest|@?markdownlint|typedoc|"
+    r"jsdoc|documentation|@?docusaurus|@?vuepress|@?vitepress|@?size-limit|bundlesize|codecov|coveralls|doctoc|all-contributors|xo$|standard$|"
+    r"@?lerna-lite|np$|aud$|publint|@?arethetypeswrong|@?storybook|@?cspell|simple-git-hooks|lefthook|@?biomejs|oxlint|git-"
+)
 _MAX_ADDED: Final = 30
+
+
+def spare_packages(workspace: Workspace, commands: str) -> tuple[str, ...]:
+    """Development dependencies that serve authors, not tests: linters, hooks, changelogs; none that `commands`, or what the packages are
+    about, names."""
+    about = " ".join(one.name for one in workspace.packages)
+    found: dict[str, None] = {}
+    for package in workspace.packages:
+        elsewhere = package.dependencies("dependencies", "peerDependencies", "optionalDependencies")
+        for name in package.dependencies("devDependencies"):
+            kind = _AUTHORS.match(name)
+            if kind and name not in elsewhere and kind[0].strip("@") not in about and not re.search(rf"\b{re.escape(name)}\b", commands):
+                found[name] = None
+    return tuple(name for name in found if re.fullmatch(r"(@[\w.~-]+/)?[\w.~-]+", name))
 
 
 def added_packages(base: Layout, fixed: Layout, directory: str) -> list[str]:

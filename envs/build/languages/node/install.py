@@ -62,6 +62,8 @@ class Installation:
     manager: Manager
     packages: tuple[str, ...] = ()
     """Directories of its members."""
+    spare: tuple[str, ...] = ()
+    """Packages that are left out where they cannot be had."""
     separate: bool = False
     """The members are packages of their own, which lerna would install one by one and link."""
     added: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -99,7 +101,8 @@ def _install_call(one: Installation, committed: datetime) -> str:
         one.directory,
         *one.packages,
     ]
-    return shlex.join(words)
+    spare = f"SPARE={shlex.quote(' '.join(one.spare))} " if one.spare else ""
+    return spare + shlex.join(words)
 
 
 def _additions(one: Installation, committed: datetime) -> list[str]:

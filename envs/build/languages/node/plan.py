@@ -15,7 +15,14 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.node.builds import Build, build_script, sibling_builds, uses_build
 from podgym.envs.build.languages.node.commands import Commands, program, test_files
-from podgym.envs.build.languages.node.dependencies import added_packages, legacy_openssl, manifest_files, missing_loader, missing_runner
+from podgym.envs.build.languages.node.dependencies import (
+    added_packages,
+    legacy_openssl,
+    manifest_files,
+    missing_loader,
+    missing_runner,
+    spare_packages,
+)
 from podgym.envs.build.languages.node.install import Installation, Steps
 from podgym.envs.build.languages.node.layout import Layout, Workspace
 from podgym.envs.build.languages.node.manager import Manager, choose_manager
@@ -236,6 +243,7 @@ class _Planner:
             workspace.directory,
             manager,
             tuple(workspace.members),
+            spare=spare_packages(workspace, " ".join(run.command.shell for suite in suites for run in suite.runs)),
             separate=workspace.kind == "lerna",
             added=tuple((directory, tuple(dict.fromkeys(names))) for directory, names in added.items()),
         )

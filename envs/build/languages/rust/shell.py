@@ -76,6 +76,11 @@ attempt() {{
     locked=
     ! "$1" >"$state/out" 2>&1 || return 0
   fi
+  # The network's failure, or memory's, is not the code's.
+  if grep -qiE 'failed to download|failed to fetch|failed to get|network error|timed out|signal: 9' "$state/out"; then
+    sleep 5
+    ! "$1" >"$state/out" 2>&1 || return 0
+  fi
   tail -n 100 "$state/out" >&2
   return 1
 }}

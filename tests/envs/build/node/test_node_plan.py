@@ -206,3 +206,10 @@ def test_names_of_secrets_in_settings_mean_nothing(plan) -> None:  # type: ignor
         ".npmrc": "//x/:_authToken=${NPM_TOKEN}\nc=${HOME}/c\n",
     }
     assert plan(files, "test/a.js").env == {"PATH": plan(files, "test/a.js").env["PATH"], "HOME": "/root", "HUSKY": "0", "NPM_TOKEN": ""}
+
+
+def test_what_only_authors_need_may_be_left_out(plan) -> None:  # type: ignore[no-untyped-def]
+    tools = {"eslint": "8", "husky": "9", "evalmd": "1", "tape": "5", "prettier": "3"}
+    package = {"name": "prettier-plugin-x", "scripts": {"test": "tape test/*.js"}, "devDependencies": tools}
+    made = plan({"package.json": package}, "test/a.js")
+    assert "SPARE='eslint husky evalmd' sh /opt/podgym/node/install.sh" in made.dependencies[-1].run

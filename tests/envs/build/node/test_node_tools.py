@@ -184,6 +184,14 @@ def test_dependencies_that_no_registry_has_are_asked_by_version_or_left_out(tmp_
     assert "not installed: c@git+ssh" in done.stdout and "in place of github:x/a#v1.2.3: a@1.2.3" in done.stdout
 
 
+@needs_node
+def test_named_packages_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(json.dumps({"devDependencies": {"evalmd": "^1", "tape": "^5"}}))
+    done = run("node", f"{TOOLS}/loosen.js", "without", ".", "gone", "--", "evalmd", "aud", at=tmp_path)
+    assert done.stdout == "not installed: evalmd\n"
+    assert json.loads((tmp_path / "package.json").read_text()) == {"devDependencies": {"tape": "^5"}}
+
+
 def test_a_build_runs_where_something_changed_and_after_one_that_ran(tmp_path: Path) -> None:
     script = (TOOLS / "build.sh").read_text().replace("/opt/podgym/node/stamps", str(tmp_path / "stamps"))
     (tmp_path / "build.sh").write_text(script)

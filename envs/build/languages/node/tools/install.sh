@@ -1,7 +1,7 @@
 # Install the dependencies of one workspace: `sh install.sh MANAGER LOCK DATE EPOCH ROOT [PACKAGE-DIRECTORY...]`, in the top directory.
 # MANAGER is npm, yarn, berry, pnpm, bun, or siblings (npm, for packages that lerna would link); LOCK the name of the lock file or -. In order: exactly by the lock file, by the lock file
 # where it fits, from registries as they were on DATE, from registries as they are; each once more without what no registry has.
-# Manifests and lock files are as before afterwards. Ends with 0 where one of the ways worked.
+# SPARE in the environment names packages that no test needs. Manifests and lock files are as before afterwards. Ends with 0 where one of the ways worked.
 set -u
 manager=$1 lock=$2 date=$3 epoch=$4 root=$5; shift 5
 tools=/opt/podgym/node log=/opt/podgym/install.log where=${root:-.}
@@ -25,7 +25,8 @@ restore() {
 }
 export npm_config_cache="$cache/npm" YARN_CACHE_FOLDER="$cache/yarn" BUN_INSTALL_CACHE_DIR="$cache/bun"
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false npm_config_loglevel=error npm_config_progress=false
-export npm_config_fetch_retries="${npm_config_fetch_retries:-3}" npm_config_engine_strict=false
+export npm_config_fetch_retries="${npm_config_fetch_retries:-3}" npm_config_fetch_retry_mintimeout=1000 npm_config_fetch_retry_maxtimeout=8000
+export npm_config_engine_strict=false
 unset NODE_ENV npm_config_production
 # Not the registry that the project's own settings name, which need not be there; and names of secrets in them mean nothing here.
 registry=$(cd / && npm config get registry)
@@ -105,7 +106,7 @@ again() { rm -rf node_modules; for one in "$@"; do rm -rf "$top/$one/node_module
 loosened=
 loosen() {
   loosened=1
-  said=$( (cd "$top" && node $tools/loosen.js remote "${root:-.}" "$@") ) || return 1
+  said=$( (cd "$top" && node $tools/loosen.js remote "${root:-.}" "$@" && node $tools/loosen.js without "${root:-.}" "$@" -- ${SPARE:-}) ) || return 1
   [ -n "$said" ] || return 1
   note "$said"
 }

@@ -1,4 +1,5 @@
-// Make the manifests below this directory installable from a registry alone: `node loosen.js remote|siblings DIRECTORY...`.
+// Make the manifests below this directory installable from a registry alone: `node loosen.js remote|siblings DIRECTORY...` or
+// `node loosen.js without DIRECTORY... -- NAME...`.
 // `remote`: dependencies on git repositories, archives and missing directories are asked of the registry by the version that they
 // name, or left out. `siblings`: the packages of a lerna repository become one workspace. Prints one line for each change.
 'use strict';
@@ -43,21 +44,26 @@ function remote(directory) {
 }
 
 function without(directory, names) {
+  var changed = false;
   var file = path.join(directory, 'package.json'), manifest = load(file);
   if (!manifest) return;
   KINDS.forEach(function (kind) {
     names.forEach(function (name) {
       if (manifest[kind] && manifest[kind][name]) {
         delete manifest[kind][name];
+        changed = true;
         console.log('not installed: ' + name);
       }
     });
   });
-  fs.writeFileSync(file, JSON.stringify(manifest, null, 2));
+  if (changed) fs.writeFileSync(file, JSON.stringify(manifest, null, 2));
 }
 
 if (mode === 'remote') process.argv.slice(3).forEach(remote);
-if (mode === 'without') without(process.argv[3], process.argv.slice(4));
+if (mode === 'without') {
+  var end = process.argv.indexOf('--'), names = process.argv.slice(end + 1);
+  process.argv.slice(3, end).forEach(function (directory) { without(directory, names); });
+}
 if (mode === 'siblings') {
   var root = load('package.json') || { name: 'root', version: '0.0.0', private: true };
   root.private = true;
