@@ -20,10 +20,8 @@ from podgym.console.jobs.errors import SubmitError
 
 __all__ = ["build_wheel", "ship_podgym"]
 
-_LEFT_OUT = (
-    ".*", "*.egg-info", "__pycache__", "build", "dist", "play", "runs", "tests", "typelinks", "benchmarks", "docs", "examples",
-    "node_modules",
-)  # fmt: skip
+_LEFT_OUT = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "node_modules")
+_LEFT_OUT_AT_THE_TOP = frozenset({"build", "dist", "play", "runs", "tests", "typelinks", "benchmarks", "docs", "examples"})
 _BUILD_S = 300.0
 _BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
 
@@ -43,7 +41,12 @@ def ship_podgym(target: Path) -> list[Path]:
 def build_wheel(source: Path, target: Path) -> Path:
     """The wheel of a checkout, which stays as it is: a copy is built. Raises `SubmitError`."""
     copy = target / "source"
-    shutil.copytree(source, copy, ignore=shutil.ignore_patterns(*_LEFT_OUT), symlinks=True)
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        top = _LEFT_OUT_AT_THE_TOP.intersection(names) if Path(folder) == source else set()
+        return _LEFT_OUT(folder, names) | top
+
+    shutil.copytree(source, copy, ignore=left_out, symlinks=True)
     command = _build_command(copy, target)
     try:
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=_BUILD_S, check=False)
