@@ -16,6 +16,7 @@ from podgym.envs.build.plan import TOOLS
 
 __all__ = [
     "BIN",
+    "COMPILER",
     "JDK",
     "LEAST",
     "MARKS",
@@ -66,7 +67,7 @@ _OPENED: Final = (
     "java.desktop/java.beans", "java.sql/java.sql", "java.xml/jdk.xml.internal",
 )  # fmt: skip
 _FOR_PLUGINS: Final = ("java.base/java.io", "java.base/java.lang", "java.base/java.net", "java.base/java.text", "java.base/java.util")
-_COMPILER: Final = tuple(
+COMPILER: Final = tuple(
     f"jdk.compiler/com.sun.tools.javac.{name}"
     for name in ("api", "code", "comp", "file", "jvm", "main", "model", "parser", "processing", "tree", "util")
 )
@@ -117,7 +118,7 @@ def java_environment(wanted: int) -> list[str]:
 def maven_wrapper(*, wanted: int, lowest: int, flags: Sequence[str], trust: bool) -> str:
     """The script. `wanted` is the JDK that the project is used to, `lowest` the oldest language level that it asks for, 0 for none;
     `flags` are the project's own. What depends on the JDK is decided when it runs, because a plan may be moved to another image."""
-    opened = " ".join(f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *_COMPILER))
+    opened = " ".join(f"--add-opens={name}=ALL-UNNAMED" for name in (*_FOR_PLUGINS, *COMPILER))
     store = f"-Djavax.net.ssl.trustStore={TOOLS}/trust.jks -Djavax.net.ssl.trustStorePassword=changeit"
     told = [*_FLAGS, *(f"-D{name}" for name in SKIPPED), *flags]
     lines = [

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from podgym.envs.build.languages.java.settings import BIN, JDK, LEAST, MAVEN, NUMBER
+from podgym.envs.build.languages.java.settings import BIN, COMPILER, JDK, LEAST, MAVEN, NUMBER
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS
 
 __all__ = ["file_of", "get_maven", "lenient_javac", "link_jdk", "prelude", "trust_store"]
@@ -101,7 +101,9 @@ for one; do
   esac
   case $one in -source|-target|--source|--target|--release) level=1 ;; *) level= ;; esac
 done
-{jdk}/bin/javac -J-Xss4m "$@"
+opened=
+[ "${{version:-0}}" -lt 9 ] || opened="{opened}"
+{jdk}/bin/javac -J-Xss4m $opened "$@"
 rc=$?
 rm -f $made
 exit $rc
@@ -154,7 +156,8 @@ def trust_store(bundle: str) -> str:
 
 def lenient_javac() -> str:
     """A compiler that raises levels below the oldest that the image's takes."""
-    return _LENIENT.format(bin=BIN, jdk=JDK, number=NUMBER.format(home=JDK), least=LEAST)
+    opened = " ".join(f"-J--add-opens={name}=ALL-UNNAMED" for name in COMPILER)
+    return _LENIENT.format(bin=BIN, jdk=JDK, number=NUMBER.format(home=JDK), least=LEAST, opened=opened)
 
 
 def get_maven(wanted: str) -> str:
