@@ -93,7 +93,7 @@ async def test_a_project_is_installed_tested_and_judged(kind: str, history, inde
     assert report.image_bytes
     checked = audit(Path(report.out), local=provider.config)
     assert checked.ok and len(checked.image.layers) == 2, checked.findings
-    log = (await _in_sandbox(provider, report.out, "cat /opt/venv/podgym-install.log; git status --short"))[0]
+    log = (await _in_sandbox(provider, report.out, "cat /opt/podgym/install.log; git status --short"))[0]
     assert "uv, as of 2023-11-1" in log and not log.rstrip().endswith("??")
     environment = CodeEnvironment(report.out, cache=False)
     (task,) = environment.tasks()

@@ -34,7 +34,7 @@ def test_plain_files_run_on_the_version_at_hand() -> None:
 def test_no_version_fits() -> None:
     with pytest.raises(BuildError, match="--toolchain") as caught:
         choose(requires=">=3.14")
-    assert (caught.value.stage, caught.value.reason) == ("plan", "no_python")
+    assert (caught.value.stage, caught.value.reason) == ("plan", "no_toolchain")
 
 
 def test_claims_are_read_from_classifiers_tox_and_ci() -> None:
