@@ -94,7 +94,29 @@ REAL: dict[tuple[ReportFormat, str], dict[str, str]] = {
         "c.global::known": "skipped",
     },
     ("gtest-xml", "doctest.xml"): {"math::adds": "passed", "math::wrong": "failed", "skipped": "skipped", "passes": "passed"},
-    ("junit", "doctest-junit.xml"): {"d.cpp::adds": "passed", "d.cpp::wrong": "failed", "d.cpp::passes": "passed"},
+    ("gtest-xml", "doctest-2.3.xml"): {
+        "math::adds": "passed",
+        "math::wrong": "failed",
+        "math::warns": "passed",
+        "math::parts": "failed",
+        "math::off": "skipped",
+        "math::throws": "failed",
+        "math::may fail": "passed",
+        "math::should fail": "passed",
+        "math::should fail, and does not": "failed",
+        "math::fails once": "passed",
+        "math::fails twice": "failed",
+    },
+    ("junit", "doctest-junit.xml"): {
+        "d.cpp::adds": "passed",
+        "d.cpp::warns": "passed",
+        "d.cpp::no asserts": "passed",
+        "d.cpp::parts/first": "passed",
+        "d.cpp::parts/second": "failed",
+        "d.cpp::throws": "error",
+        "d.cpp::told": "passed",
+        "d.cpp::may fail": "failed",
+    },
     ("junit", "gtest.xml"): GOOGLE,
     ("junit", "gtest-listed.xml"): {
         "unit.cpp::Calc::Adds": "skipped",
@@ -125,6 +147,14 @@ REAL: dict[tuple[ReportFormat, str], dict[str, str]] = {
 @pytest.mark.parametrize(("format", "name"), REAL)
 def test_reports_of_real_runners(format: ReportFormat, name: str) -> None:
     assert sample(format, name) == REAL[format, name]
+
+
+def test_doctest_counts_assertions_and_its_failures_must_be_there() -> None:
+    text = (SAMPLES / "doctest-junit.xml").read_text()
+    assert not parse("junit", text.replace('tests="10"', 'tests="77"')).disagreement
+    assert "announces 4 failures in 'unit' and holds 5" in parse("junit", text.replace('failures="4"', 'failures="3"')).disagreement
+    other = text.replace(' doctest_version="2.4.9"', "")
+    assert parse("junit", other).outcomes["d.cpp::warns"] == "failed"
 
 
 @pytest.mark.parametrize("name", ["gtest-listed.xml", "gtest-skipped.xml", "gtest.xml"])

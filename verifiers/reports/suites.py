@@ -5,7 +5,9 @@ where the writer states one. A writer without class names (`node --test` says `t
 suites that enclose the case instead. A case that its writer marks as skipped (also one that was allowed to fail, or is yet
 to be written) is skipped, whatever else it says. A case that failed and passed in a later attempt counts as passed where the runner
 itself says so in one case (`flakyFailure`), and as failed where it wrote two cases. The counts of each suite must be those
-of its cases, counted directly or through nested suites; Catch2, which counts assertions there, is known by its host name.
+of its cases, counted directly or through nested suites. Two count assertions there: Catch2, which is known by its host name, and
+doctest, known by the version that it states, whose failures and errors are held against the elements of that name. It also writes a
+failure for each assertion that only warns (`WARN_EQ`), which is none.
 Cases that GoogleTest only lists, or never began, are skipped too, also where Meson copies them into a report of its own.
 """
 
@@ -40,9 +42,13 @@ class _Suite:
     name: str
     tests: int | None
     failing: int | None
+    doctest: bool = False
+    """The failing ones are assertions and exceptions, not cases."""
     direct: int = 0
     cases: int = 0
     failed: int = 0
+    elements: int = 0
+    """Failures and errors as they are written, whatever they mean."""
 
 
 @dataclass(slots=True)
@@ -71,15 +77,19 @@ class _Reader(XmlReader):
             self._all_tests = attributes.get("name") == "AllTests"
         if case is not None:
             if self.depth == case.depth + 1 and name in _CHILDREN:
-                case.outcomes.append(_CHILDREN[name])
+                suite = self._suites[-1]
+                suite.elements += name in ("failure", "error")
+                if not (suite.doctest and name == "failure" and attributes.get("type", "").startswith("WARN")):
+                    case.outcomes.append(_CHILDREN[name])
         elif name in ("testsuite", "testsuites"):
             if self._suites and name == "testsuite":
                 self._suites[-1].direct += 1
             counted = attributes.get("hostname") != _COUNTS_ASSERTIONS
             failing = [_number(attributes, key) for key in ("failures", "errors")]
             stated = None if failing[0] is None or not counted else failing[0] + (failing[1] or 0)
-            tests = _number(attributes, "tests") if counted else None
-            self._suites.append(_Suite(attributes.get("name", "") if name == "testsuite" else "", tests, stated))
+            doctest = "doctest_version" in attributes
+            tests = _number(attributes, "tests") if counted and not doctest else None
+            self._suites.append(_Suite(attributes.get("name", "") if name == "testsuite" else "", tests, stated, doctest))
         elif name == "testcase" and self._suites:
             stated_outcomes = [_STATUS[value] for key in ("status", "result") if (value := attributes.get(key, "").lower()) in _STATUS]
             if never_began(attributes) or self._only_listed(attributes):
@@ -104,7 +114,9 @@ class _Reader(XmlReader):
             suite = self._suites.pop()
             if suite.tests is not None and suite.tests not in (suite.cases, suite.direct):
                 self._outcomes.count(f"tests in {suite.name[:80]!r}", suite.tests, suite.cases)
-            if suite.failing is not None and (suite.failing > 0) != (suite.failed > 0):
+            if suite.doctest:
+                self._outcomes.count(f"failures in {suite.name[:80]!r}", suite.failing, suite.elements)
+            elif suite.failing is not None and (suite.failing > 0) != (suite.failed > 0):
                 self._outcomes.count(f"failures in {suite.name[:80]!r}", suite.failing, suite.failed)
             if self._suites:
                 self._suites[-1].cases += suite.cases

@@ -100,6 +100,16 @@ def test_each_framework(tmp_path: Path, cases: Path, framework: tuple[str, str, 
     assert run(cases, str(tmp_path / "unit"), "--nothing-that-it-knows")[2] == {}
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/usr/include/doctest/doctest.h").exists(), reason="doctest is not installed")
+def test_an_assertion_that_only_warns_fails_nothing(tmp_path: Path, cases: Path) -> None:
+    warning = DOCTEST.replace("CHECK(1 == 2)", "WARN(1 == 2)")
+    (tmp_path / "unit.cpp").write_text(warning)
+    subprocess.run(["g++", "-O0", "-w", "unit.cpp", "-o", "unit"], cwd=tmp_path, check=True, timeout=110, capture_output=True)
+    code, _, outcomes = run(cases, str(tmp_path / "unit"))
+    assert (code, outcomes) == (0, {"unit::good": "passed", "unit::bad": "passed"})
+
+
 def test_a_program_of_no_framework_runs_as_it_is(tmp_path: Path, cases: Path) -> None:
     script = tmp_path / "own.sh"
     script.write_text('#!/bin/sh\necho "own $*"\nexit 7\n')
