@@ -143,6 +143,33 @@ async def test_rust_that_ends_its_process(run: Run) -> None:
     assert report.problem == "disagrees"
 
 
+PRINTING = """use std::{env, io::Write, process::Command};
+#[test] fn ui() {
+    let mut out = std::io::stderr();
+    for (file, said) in [("a", "ok"), ("b", "mismatch"), ("c", "ok")] {
+        write!(out, "test tests/ui/{file}.rs ... ").unwrap();
+        writeln!(out, "{said}").unwrap();
+    }
+}
+#[test] fn harness() {
+    if let Ok(own) = env::current_exe() {
+        assert!(Command::new(own).args(["later", "--exact", "--test-threads=1"]).status().unwrap().success());
+    }
+}
+#[test] fn later() {}
+"""
+
+
+@needs("cargo", "cc")
+async def test_rust_whose_tests_print_what_a_harness_prints(run: Run) -> None:
+    files = {**RUST, "src/lib.rs": "pub fn add(a: i32, b: i32) -> i32 { a + b }\n", "tests/prints.rs": PRINTING}
+    script = "cargo test --offline --no-fail-fast --tests -- --test-threads=1 2>&1"
+    report = await run(script, "libtest", files, CARGO_TARGET_DIR="target")
+    assert report.problem is None
+    names = [f"prints/tests/prints.rs::{name}" for name in ("harness", "later", "ui")]
+    assert dict(report.outcomes) == dict.fromkeys(["more/tests/more.rs::adds", *names], "passed")
+
+
 NODE = {
     "t.test.mjs": """import { test, describe, it } from "node:test"; import assert from "node:assert";
 test("top", () => {}); test("p", async (t) => { await t.test("sub", () => {}); });

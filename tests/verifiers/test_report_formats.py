@@ -349,6 +349,71 @@ def test_blocks_of_libtest(document: str, outcomes: dict[str, str], disagrees: b
     assert (dict(found.outcomes), bool(found.disagreement)) == (outcomes, disagrees)
 
 
+def sums(passed: int, failed: int = 0) -> str:
+    return f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out\n"
+
+
+UI = "     Running tests/ui.rs (/t/deps/ui-0123456789abcdef)\n\n"
+LIB = "     Running unittests src/lib.rs (/t/deps/x-0123456789abcdef)\n\nrunning 1 test\ntest a ... ok\n\n" + sums(1)
+TRYBUILD = "test tests/ui/a.rs ... ok\ntest tests/ui/b.rs [should fail to compile] ... {}\n\n\n\n"
+WHOLE = "\nrunning 2 tests\ntest [ui] ui/a.rs ... ok\n{}test [ui] ui/b.rs ... ok\n\n" + sums(2)
+CARGO_INSIDE = "   Compiling y v0.1.0\n" + UI.replace("ui", "y") + "running 2 tests\ntest f ... ok\ntest g ... FAILED\n" + sums(1, 1)
+PASSING, BOTH = {"ui/tests/ui.rs::ui": "passed"}, {"ui/tests/ui.rs::ui": "passed", "ui/tests/ui.rs::own": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("document", "outcomes"),
+    [
+        # Files that trybuild compiles: beside other tests, alone, and while another test ends.
+        (f"running 2 tests\n{TRYBUILD.format('ok')}test ui ... ok\ntest own ... ok\n{sums(2)}", BOTH),
+        (f"running 1 test\n{TRYBUILD.format('mismatch')}ACTUAL OUTPUT:\nerror\n\ntest ui ... FAILED\n{sums(0, 1)}",
+         {"ui/tests/ui.rs::ui": "failed"}),
+        (f"running 1 test\ntest ui ...     Checking x v0.1.0\n\n\n{TRYBUILD.format('ok')}ok\n{sums(1)}", PASSING),
+        (f"running 1 test\ntest ui ... {TRYBUILD.format('error')}Expected test case to fail to compile.\nFAILED\n{sums(0, 1)}",
+         {"ui/tests/ui.rs::ui": "failed"}),
+        (f"running 2 tests\ntest tests/ui/a.rs ... test own ... ok\nok\ntest ui ... ok\n{sums(2)}", BOTH),
+        # A whole harness in the test's process, or in one of its own.
+        (f"running 1 test\n{WHOLE.format('')}test ui ... ok\n{sums(1)}", PASSING),
+        (f"running 1 test\ntest ui ... {WHOLE.format('')}\nok\n{sums(1)}", PASSING),
+        (f"running 2 tests\n{WHOLE.format('test own ... ok' + chr(10))}test ui ... ok\n{sums(2)}", BOTH),
+        (f"running 1 test\n{CARGO_INSIDE}test ui ... ok\n{sums(1)}", PASSING),
+        (f"running 1 test\n{CARGO_INSIDE}{CARGO_INSIDE}{UI.replace('ui', 'z')}test ui ... ok\n{sums(1)}", PASSING),
+        # Files may be all that a harness has, and are its tests then.
+        (f"running 1 test\ntest tests/ui/a.rs ... ok\n{sums(1)}", {"ui/tests/ui.rs::tests/ui/a.rs": "passed"}),
+    ],
+)  # fmt: skip
+def test_what_tests_print_of_tests_of_their_own_is_none_of_the_report(document: str, outcomes: dict[str, str]) -> None:
+    found = parse("libtest", f"{LIB}\n{UI}{document}\n   Doc-tests x\n\nrunning 1 test\ntest src/lib.rs - a (line 3) ... ok\n{sums(1)}")
+    assert found.disagreement == ""
+    assert dict(found.outcomes) == {"x/src/lib.rs::a": "passed", **outcomes, "x/doc::src/lib.rs - a": "passed"}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("running 1 test\ntest ui ... ok\ntest forged ... ok\n" + sums(1), "announces 1 passed tests of 'ui/tests/ui.rs' and holds 2"),
+        ("running 2 tests\ntest ui ... ok\n" + sums(1), "announces 2 tests of 'ui/tests/ui.rs' and holds 1"),
+        ("running 1 test\ntest tests/a.rs ... ok\ntest ui ... FAILED\n" + sums(1), ""),
+        ("running 1 test\ntest ui ... FAILED\nrunning 1 test\ntest ui ... ok\n" + sums(1), ""),
+        ("running 1 test\nrunning 5 tests\ntest ui ... FAILED\n" + sums(5) + "test ui ... ok\n" + sums(1), "holds 1"),
+    ],
+)
+def test_what_tests_print_hides_no_failure(document: str, said: str) -> None:
+    found = parse("libtest", UI + document)
+    failed = {"failed", "error"} & set(found.outcomes.values())
+    assert said in found.disagreement and (found.disagreement or failed)
+
+
+def test_programs_that_end_without_their_sums_are_errors_and_hide_no_other() -> None:
+    dead = "".join(
+        f"     Running tests/t{number}.rs (/t/deps/t{number}-0123456789abcdef)\nrunning 2 tests\ntest f ... ok\n" for number in range(40)
+    )
+    found = parse("libtest", f"{dead}{LIB}{dead.replace('/t', '/u')}{UI}error: killed\n")
+    assert found.disagreement == ""
+    errors = [name for name, outcome in found.outcomes.items() if outcome == "error"]
+    assert len(errors) == 81 and found.outcomes["ui/tests/ui.rs"] == "error" and found.outcomes["x/src/lib.rs::a"] == "passed"
+
+
 @pytest.mark.parametrize(
     ("document", "outcomes", "said"),
     [

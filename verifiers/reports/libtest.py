@@ -2,9 +2,9 @@
 
 An id is `binary/source::path::to::test`, from cargo's line `Running unittests src/lib.rs (target/debug/deps/name-hash)`;
 `name/doc::src/lib.rs - item` for documentation tests, whose line numbers are left out because they move (several of one item
-count as the worst); the bare name where a test binary ran without cargo. Each binary reports one block (documentation tests
+count as the worst); the bare name where a test binary ran without cargo. Each binary reports one run (documentation tests
 may report several), whose sums must be those of its lines; a binary that ends before its sums is reported as an error under
-its own name.
+its own name. What a test prints of runs and tests of its own is none of the report, see `testruns`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 
 from podgym.verifiers.errors import ReportError
 from podgym.verifiers.reports.parsed import Outcomes, ParsedReport, ReportFile, load_json
+from podgym.verifiers.reports.testruns import Program, Runs
 from podgym.verifiers.verdict import TestOutcome
 
 __all__ = ["parse_libtest"]
@@ -30,54 +31,51 @@ _HASH: Final = re.compile(r"-[0-9a-f]{16}$")
 _LINE: Final = re.compile(r" \(line \d{1,9}\)")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]{0,20}m")
 _MAX_LINE: Final = 1 << 20
+_MAX_PARTS: Final = 8
+"""Of one line, as far as several wrote it at once."""
 _EVENTS: Final[dict[str, TestOutcome]] = {"ok": "passed", "failed": "failed", "ignored": "skipped", "timeout": "failed"}
 
 
-class _Blocks:
+class _Reader:
+    """The lines of cargo, of libtest, and of anybody."""
+
     def __init__(self, outcomes: Outcomes) -> None:
-        self._outcomes = outcomes
-        self._binary, self._documentation = "", False
-        self._blocks_of_binary = 0
-        self._open = False
-        self._pending = ""
-        self._counted: dict[TestOutcome, int] = {}
-        self.blocks = 0
+        self.runs = Runs(outcomes)
 
     def line(self, text: str) -> None:
-        """One line of cargo's, of libtest's, or of anybody's."""
+        """One line; what follows a test's name and is no outcome is a line of somebody who did not wait for it."""
+        for _ in range(_MAX_PARTS):
+            if not (text := self._part(text)):
+                break
+
+    def _part(self, text: str) -> str:
+        """Read the line's beginning, and return what is left of it to be read."""
         if (match := _RUNNING.fullmatch(text)) is not None:
-            self.close()
             name = _HASH.sub("", match[2].rstrip("/").rpartition("/")[2])
-            self._head(f"{name}/{match[1]}" if match[1] else name, documentation=False)
+            self.runs.program(Program(f"{name}/{match[1]}" if match[1] else name))
         elif (match := _DOCUMENTATION.fullmatch(text)) is not None:
-            self.close()
-            self._head(f"{match[1]}/doc", documentation=True)
-        elif _BLOCK.fullmatch(text) is not None:
-            self._begin()
+            self.runs.program(Program(f"{match[1]}/doc", documentation=True))
+        elif (match := _BLOCK.fullmatch(text)) is not None:
+            self.runs.begin(int(match[1]))
         elif (match := _SUMS.fullmatch(text)) is not None:
             passed, failed, ignored, measured = map(int, match.groups())
-            self._end(passed + measured, failed, ignored)
+            self.runs.end(passed + measured, failed, ignored)
         elif text.startswith("test "):
-            name, dots, said = text[5:].partition(" ... ")
-            if dots:
-                self._pending = "" if self._said(name, said.strip()) else name
-            elif text.rstrip().endswith(" ..."):
-                self._pending = text[5:].rstrip()[:-4]
-        elif self._pending and self._said(self._pending, text.strip()):
-            self._pending = ""
+            return self._test(text[5:])
+        elif self.runs.waiting and (outcome := _outcome(text.strip())) is not None:
+            self.runs.told(outcome)
         elif text.startswith("{"):
             self._event(text)
+        return ""
 
-    def _said(self, name: str, said: str) -> bool:
-        if said == "ok" or said.startswith("bench:"):
-            self._note(name, "passed")
-        elif said == "FAILED" or said.startswith("FAILED ("):
-            self._note(name, "failed")
-        elif said == "ignored" or said.startswith("ignored, "):
-            self._note(name, "skipped")
-        else:
-            return False
-        return True
+    def _test(self, text: str) -> str:
+        name, dots, said = text.partition(" ... ")
+        if dots and (outcome := _outcome(said.strip())) is not None:
+            self.runs.say(name, outcome)
+            return ""
+        if dots or text.rstrip().endswith(" ..."):
+            self.runs.wait(name if dots else text.rstrip()[:-4])
+        return said
 
     def _event(self, text: str) -> None:
         try:
@@ -88,70 +86,36 @@ class _Blocks:
             return
         kind, what, name = event.get("type"), event.get("event"), event.get("name")
         if kind == "suite" and what == "started":
-            self._begin()
+            announced = event.get("test_count")
+            self.runs.begin(announced if isinstance(announced, int) else None)
         elif kind == "suite" and what in ("ok", "failed"):
             sums = [value if isinstance(value := event.get(key, 0), int) else -1 for key in ("passed", "failed", "ignored", "measured")]
-            self._end(sums[0] + sums[3], sums[1], sums[2])
+            self.runs.end(sums[0] + sums[3], sums[1], sums[2])
         elif kind in ("test", "bench") and isinstance(name, str):
             if kind == "bench":
-                self._note(name, "passed")
+                self.runs.say(name, "passed")
             elif isinstance(what, str) and what in _EVENTS:
-                self._note(name, _EVENTS[what])
+                self.runs.say(name, _EVENTS[what])
 
-    def _head(self, binary: str, *, documentation: bool) -> None:
-        self._binary, self._documentation, self._blocks_of_binary = binary, documentation, 0
 
-    def _begin(self) -> None:
-        if self._open:
-            self._dead()
-        self._open = True
-        self._pending, self._counted = "", {}
-
-    def _note(self, name: str, outcome: TestOutcome) -> None:
-        if not self._open:
-            self._outcomes.disagree(f"The test report names {name[:80]!r} outside any run of a test binary.")
-        self._counted[outcome] = self._counted.get(outcome, 0) + 1
-        name = name.removesuffix(" - should panic")
-        self._outcomes.add((self._binary, _LINE.sub("", name) if self._documentation else name), outcome)
-
-    def _end(self, passed: int, failed: int, ignored: int) -> None:
-        if not self._open:
-            self._outcomes.disagree(f"The test report has sums for {self._binary[:80]!r} without a run.")
-            return
-        self._open = False
-        self.blocks += 1
-        self._blocks_of_binary += 1
-        if self._blocks_of_binary > 1 and self._binary and not self._documentation:
-            self._outcomes.disagree(f"The test report has two runs of {self._binary[:80]!r}.")
-        stated: list[tuple[str, TestOutcome, int]] = [
-            ("passed", "passed", passed),
-            ("failed", "failed", failed),
-            ("ignored", "skipped", ignored),
-        ]
-        for word, outcome, number in stated:
-            self._outcomes.count(f"{word} tests of {self._binary[:80]!r}", number, self._counted.get(outcome, 0))
-
-    def close(self) -> None:
-        """The binary is done, or the report."""
-        if self._open or (self._binary and not self._blocks_of_binary):
-            self._dead()
-        self._open = False
-
-    def _dead(self) -> None:
-        self._outcomes.add((self._binary or "test binary",), "error")
-        self._blocks_of_binary += 1
+def _outcome(said: str) -> TestOutcome | None:
+    if said == "ok" or said.startswith("bench:"):
+        return "passed"
+    if said == "FAILED" or said.startswith("FAILED ("):
+        return "failed"
+    return "skipped" if said == "ignored" or said.startswith("ignored, ") else None
 
 
 def parse_libtest(files: Sequence[ReportFile], root: str) -> ParsedReport:
     """Outcomes of all files together; `root` plays no part. Raises `ReportError` where no test binary reported."""
     del root
     outcomes = Outcomes()
-    reader = _Blocks(outcomes)
+    reader = _Reader(outcomes)
     for file in files:
         for line in io.BytesIO(file.data):
             if len(line) <= _MAX_LINE:
                 reader.line(_ANSI.sub("", line.decode("utf-8", "replace").rstrip("\r\n")))
-        reader.close()
-    if not reader.blocks and not outcomes.found:
+        reader.runs.close()
+    if not reader.runs.ended and not outcomes.found:
         raise ReportError("The test report holds no run of a test binary.", remedy="Read the log of the test run; did it compile?")
     return outcomes.report()

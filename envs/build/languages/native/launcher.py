@@ -37,7 +37,9 @@ while ! mkdir "$out/taken/$own" 2>/dev/null; do
 done
 has() { grep -aqF -e "$1" -- "$real"; }
 whole() { [ -s "$1" ] && tail -c 300 -- "$1" | grep -q '</test\|</Test\|</doctest'; }
-failing() { grep -q '<failure\|<error\|result="fail\|result="err\|result="abort\|result="FAIL\|<OverallResultsTestCases [^>]*failures="[1-9]' "$1"; }
+failing() {
+  grep -q '<failure\|<error\|result="fail\|result="err\|result="abort\|result="FAIL\|<OverallResultsTestCases [^>]*failures="[1-9]' "$1"
+}
 format=junit plain=
 mkdir -p "$out/junit" "$out/check-xml" "$out/boost-xml"
 if has gtest_output || has N7testing8UnitTest; then
