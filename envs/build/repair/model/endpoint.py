@@ -56,9 +56,11 @@ class ChatEndpoint:
         body: dict[str, Any] = {
             "model": self._config.model,
             "messages": list(messages),
-            "tools": list(tools),
             "max_tokens": self._config.max_completion_tokens,
         }
+        if tools:
+            # An empty list is refused by many services.
+            body["tools"] = list(tools)
         if self._config.temperature is not None:
             body["temperature"] = self._config.temperature
         try:

@@ -52,6 +52,12 @@ async def test_a_turn_with_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     assert body["model"] == "m" and body["messages"] == [{"role": "user", "content": "x"}] and body["tools"] == [{"type": "function"}]
 
 
+async def test_where_there_are_no_tools_none_are_named() -> None:
+    endpoint, requests = _endpoint(httpx.Response(200, json=ANSWER))
+    await endpoint.complete([{"role": "user", "content": "x"}], [])
+    assert "tools" not in json.loads(requests[0].content)
+
+
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
