@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 __all__ = ["IMAGES", "BaseImage", "Catalogue", "Tool", "version_key"]
@@ -60,6 +60,10 @@ class Catalogue:
     """Goes before every name, such as `registry.example.org/library/`."""
     absent: frozenset[str] = field(default_factory=frozenset)
     """Names that could not be pulled."""
+
+    def without(self, *names: str) -> Catalogue:
+        """The same, where these images cannot be had."""
+        return replace(self, absent=self.absent | set(names))
 
     def of(self, tool: Tool) -> tuple[BaseImage, ...]:
         """All that may be had, oldest first."""

@@ -1,20 +1,26 @@
 """After a failure: the next plan to try, by the table of remedies, and at last by a model where one is configured.
 
 A change that did not bring the build further is taken back before the next one is tried, so that what works in the end is the first
-plan and the changes that helped.
+plan and the changes that helped. A change that a plan's steps hang on is a plan made anew, with the changes that helped before it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
+from podgym.envs.build.manifests import write_manifests
 from podgym.envs.build.options import BuildOptions
-from podgym.envs.build.plan import BuildPlan
+from podgym.envs.build.plan import MANIFESTS, BuildPlan
 from podgym.envs.build.prepare import Prepared
-from podgym.envs.build.repair import BuildFailure, Remedy, further, remedies
+from podgym.envs.build.repair import BuildFailure, Remedy, further, lacks_image, remedies
+from podgym.envs.build.repair.anew import Helped, Replanner
+from podgym.envs.build.repair.hearing import failing_tests_say
 from podgym.envs.build.repair.model import ChatEndpoint, mend
 from podgym.sandbox import ImageError, SandboxProvider, SandboxSpec
 
@@ -22,15 +28,25 @@ __all__ = ["Mender"]
 
 _HOPELESS = frozenset({"already_passing", "flaky", "leak"})
 """Reasons that no other environment changes."""
+_FAILING = frozenset({"failing_after", "nothing_collected"})
+"""Reasons for which a report is there whose tests may say more than the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
     """A plan and how it failed."""
 
-    plan: BuildPlan
+    prepared: Prepared
     failure: BuildFailure
     spec: SandboxSpec
+    helped: tuple[Helped, ...]
+    """What the plan has beyond what its request comes to."""
+    edited: bool
+    """A model changed it, in a way that no plan made anew would have."""
+
+    @property
+    def plan(self) -> BuildPlan:
+        return self.prepared.plan
 
 
 class Mender:
@@ -40,7 +56,14 @@ class Mender:
         self._options, self._provider = options, provider
         self._until_s = time.monotonic() + options.repair_timeout_s
         self._tried: dict[str, str] = {}
+        self._passed_over: set[str] = set()
+        self._absent: frozenset[str] = frozenset()
         self._first: ImageError | BuildError | None = None
+        self._origin: Prepared | None = None
+        self._replanner: Replanner | None = None
+        self._planned_again = False
+        self._helped: tuple[Helped, ...] = ()
+        """Of the plan that is being tried."""
         self._best: _Failed | None = None
         self._asked = False
         self.model_calls = 0
@@ -51,26 +74,64 @@ class Mender:
         return tuple(self._tried.values())
 
     async def next(self, prepared: Prepared, spec: SandboxSpec, error: ImageError | BuildError) -> Prepared:
-        """The same with another plan, where `prepared`'s failed with `error`. Raises the first plan's failure where nothing is left."""
-        self._first = self._first or error
+        """The same with another plan, where `prepared`'s failed with `error`. Raises the first plan's failure where nothing is left.
+
+        The spec's context then holds what the other plan copies from it.
+        """
+        self._first, self._origin = self._first or error, self._origin or prepared
         if isinstance(error, BuildError) and error.reason in _HOPELESS:
             raise self._first
-        failed = _Failed(prepared.plan, _failure(error), spec)
-        if self._best is None or further(self._best.plan, self._best.failure, failed.plan, failed.failure):
-            self._best = failed
         if self._options.plan is not None or time.monotonic() > self._until_s:
             raise self._first
+        failed = _Failed(prepared, await self._failure(prepared, spec, error), spec, self._helped, edited=self._asked)
+        if lacks_image(failed.failure, failed.plan):
+            self._absent |= {failed.plan.base}
+        if self._best is None or further(self._best.plan, self._best.failure, failed.plan, failed.failure):
+            self._best = failed
+        best = self._best
         if len(self._tried) < self._options.repairs:
-            for remedy in self._remedies(self._best):
-                self._tried[remedy.name] = remedy.because
-                return replace(prepared, plan=remedy.plan)
-        plan = await self._asked_for(self._best)
+            for remedy in self._remedies(best):
+                made = await self._made(best, remedy)
+                if made is None:
+                    self._passed_over.add(remedy.name)
+                    continue
+                because = f"{remedy.because} So {made.plan.build_system}." if remedy.without else remedy.because
+                self._tried[remedy.name] = because
+                await asyncio.to_thread(_lay, spec, prepared, made)
+                return made
+        await asyncio.to_thread(_lay, spec, prepared, best.prepared)
+        plan = await self._asked_for(best)
         if plan is None:
             raise self._first
-        return replace(prepared, plan=plan)
+        return replace(best.prepared, plan=plan)
+
+    def _catalogue(self, failed: _Failed) -> Catalogue:
+        return failed.prepared.request.catalogue.without(*self._absent)
 
     def _remedies(self, failed: _Failed) -> Iterator[Remedy]:
-        return remedies(failed.plan, failed.failure, tried=frozenset(self._tried), catalogue=self._options.catalogue)
+        tried = frozenset((*self._tried, *self._passed_over))
+        return remedies(failed.plan, failed.failure, tried=tried, catalogue=self._catalogue(failed))
+
+    async def _made(self, failed: _Failed, remedy: Remedy) -> Prepared | None:
+        """With the remedy's plan; None where it asks for one that cannot be made."""
+        if remedy.anew and not failed.edited and (replanner := await self._known_replanner()) is not None:
+            request = replace(failed.prepared.request, catalogue=self._catalogue(failed))
+            made = await asyncio.to_thread(replanner.plan, remedy, request, failed.helped)
+            if made is not None:
+                self._helped = made.helped
+                return replace(failed.prepared, request=made.request, plan=made.plan)
+        if remedy.plan == failed.plan:
+            return None
+        self._helped = (*failed.helped, Helped(failed.failure, remedy.name))
+        return replace(failed.prepared, plan=remedy.plan)
+
+    async def _known_replanner(self) -> Replanner | None:
+        origin = self._origin
+        assert origin is not None
+        if not self._planned_again:
+            self._planned_again = True
+            self._replanner = await asyncio.to_thread(Replanner.of, origin.module, origin.request, origin.plan)
+        return self._replanner
 
     async def _asked_for(self, failed: _Failed) -> BuildPlan | None:
         """What a model proposes; it is asked once for one build."""
@@ -83,22 +144,45 @@ class Mender:
             spec=failed.spec,
             provider=self._provider,
             model=ChatEndpoint(self._options.endpoint),
-            catalogue=self._options.catalogue,
+            catalogue=self._catalogue(failed),
             budget=self._options.budget,
         )
         self.model_calls += mended.calls
         if mended.plan is not None:
-            self._tried["model"] = f"a model: {mended.because}"
+            self._tried["model"], self._helped = f"a model: {mended.because}", failed.helped
         return mended.plan
 
+    async def _failure(self, prepared: Prepared, spec: SandboxSpec, error: ImageError | BuildError) -> BuildFailure:
+        if isinstance(error, ImageError):
+            return BuildFailure(stage="image", log=_log(error, prepared.plan), step=error.step, timed_out=error.timed_out)
+        log = error.details or error.message
+        if error.reason in _FAILING:
+            overlay = prepared.overlays["base+tests+fix"]
+            log += await failing_tests_say(self._provider, spec, prepared.plan.tests, overlay)
+        return BuildFailure(
+            stage="tests",
+            log=log,
+            step=None,
+            timed_out=error.reason == "timeout",
+            out_of_memory="memory limit was reached" in error.message,
+        )
 
-def _failure(error: ImageError | BuildError) -> BuildFailure:
-    if isinstance(error, ImageError):
-        return BuildFailure(stage="image", log=error.log or error.message, step=error.step, timed_out=error.timed_out)
-    return BuildFailure(
-        stage="tests",
-        log=error.details or error.message,
-        step=None,
-        timed_out=error.reason == "timeout",
-        out_of_memory="memory limit was reached" in error.message,
-    )
+
+def _log(error: ImageError, plan: BuildPlan) -> str:
+    """What was printed, and without a step what the provider says: of a step it repeats the script, which may say anything."""
+    if error.step is None:
+        return f"{error.log}\n{error.message}"
+    said = error.message
+    for step in plan.steps:
+        said = said.replace(step.run, "")
+    return error.log or said
+
+
+def _lay(spec: SandboxSpec, before: Prepared, after: Prepared) -> None:
+    """The manifests of `after` in the context in which those of `before` lie."""
+    if spec.context is None or before.plan.manifests == after.plan.manifests:
+        return
+    archive = Path(spec.context, MANIFESTS)
+    archive.unlink(missing_ok=True)
+    if after.plan.manifests:
+        write_manifests(archive, after.request.base, after.plan.manifests)

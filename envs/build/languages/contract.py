@@ -50,6 +50,8 @@ class PlanRequest:
     catalogue: Catalogue
     toolchain: str = ""
     """A version that was asked for, in place of the one that the files suggest."""
+    without: frozenset[str] = frozenset()
+    """Build systems that cannot be had, as `BuildPlan.build_system` names them: where files of another one are there it is taken."""
     suite_timeout_s: float = 900.0
     step_timeout_s: float = 1800.0
     exports: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,6 +22,7 @@ Kind = Literal[
     # Toolchains.
     "wrong_toolchain",
     "old_build_tool",
+    "missing_build_system",
     "warnings_as_errors",
     "compiler_strictness",
     "cmake_policy",

@@ -14,7 +14,7 @@ from podgym.envs.build.repair.causes import Cause, Kind
 from podgym.envs.build.repair.failure import BuildFailure, log_lines
 from podgym.envs.build.repair.patterns import PATTERNS
 
-__all__ = ["classify"]
+__all__ = ["classify", "lacks_image"]
 
 _MAX_CAUSES: Final = 24
 _EVIDENCE: Final = 300
@@ -22,7 +22,7 @@ _TOOL_OF: Final[dict[str, str]] = {
     "python": "python", "java": "java", "go": "go", "rust": "rust", "javascript": "node", "typescript": "node", "c": "native",
     "cpp": "native",
 }  # fmt: skip
-_OF_BUILDS: Final[frozenset[Kind]] = frozenset(("unknown_package", "package_conflict", "image_missing"))
+_OF_BUILDS: Final[frozenset[Kind]] = frozenset(("unknown_package", "package_conflict", "image_missing", "missing_build_system"))
 _OF_TESTS: Final[frozenset[Kind]] = frozenset(
     ("refuses_root", "locale", "timezone", "ipv6", "shm", "display", "dbus", "database", "colour")
 )
@@ -51,6 +51,11 @@ def classify(failure: BuildFailure, plan: BuildPlan) -> tuple[Cause, ...]:
                 add(cause, weight, place)
     ordered = sorted(found.values(), key=lambda one: (-one[0], one[1]))
     return tuple(cause for _, _, cause in ordered[:_MAX_CAUSES])
+
+
+def lacks_image(failure: BuildFailure, plan: BuildPlan) -> bool:
+    """Whether the plan's base image itself cannot be had."""
+    return any(cause.kind == "image_missing" and cause.subject != "packages" for cause in classify(failure, plan))
 
 
 def _logical(lines: list[str]) -> list[str]:
@@ -86,6 +91,9 @@ def _weight(cause: Cause, weight: int, failure: BuildFailure, plan: BuildPlan) -
             # node-gyp runs Python, a crate's build script a C compiler: another program's complaint is seldom the plan's fault.
             return weight - 60
     if cause.kind in _OF_BUILDS and failure.stage == "tests":
+        return 0
+    if cause.kind == "image_missing" and failure.step is not None and cause.subject != "packages":
+        # A step may miss an image of its own.
         return 0
     if cause.kind in _OF_TESTS and failure.stage == "image":
         return weight - 15

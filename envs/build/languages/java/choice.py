@@ -1,9 +1,12 @@
-"""Which build system a fix is built with where a repository has several: the one that its CI runs, else Maven."""
+"""Which build system a fix is built with where a repository has several: the one that its CI runs, else Maven.
+
+One that cannot be had, or whose files ask for what is not to be had, leaves the project to the other.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from podgym.envs.build.errors import BuildError
@@ -26,12 +29,15 @@ _OTHERS: Final = {
 }
 
 
+_PROGRAMS: Final = {"maven": r"mvnw?", "gradle": r"gradlew?"}
+_PLANS: Final[dict[str, Callable[[PlanRequest], BuildPlan]]] = {"maven": plan_maven, "gradle": plan_gradle}
+
+
 def plan_java(request: PlanRequest) -> BuildPlan:
     """Raises `BuildError` (stage plan)."""
     changed = [path for path in (*request.changed_tests, *request.changed_source) if "/" in path or path.endswith(".java")]
-    maven = _covered(request, changed, "pom.xml")
-    gradle = _covered(request, changed, *_GRADLE)
-    if not maven and not gradle:
+    covered = {"maven": _covered(request, changed, "pom.xml"), "gradle": _covered(request, changed, *_GRADLE)}
+    if not any(covered.values()):
         other = next((name for file, name in _OTHERS.items() if request.fixed.named(file)), "")
         raise BuildError(
             f"The changed files are built by {other}, which is not known here."
@@ -41,12 +47,29 @@ def plan_java(request: PlanRequest) -> BuildPlan:
             reason="unsupported_build" if other else "no_build_file",
             remedy="Choose a repository that Maven or Gradle builds.",
         )
-    if maven and gradle:
-        with_maven, with_gradle = _uses(request.ci.commands, r"mvnw?"), _uses(request.ci.commands, r"gradlew?")
-        note = f"both Maven and Gradle could build it; CI runs Maven {with_maven} and Gradle {with_gradle} times"
-        plan = plan_maven(request) if maven > gradle or (maven == gradle and with_maven >= with_gradle) else plan_gradle(request)
-        return plan.model_copy(update={"notes": (note, *plan.notes)})
-    return plan_maven(request) if maven else plan_gradle(request)
+    used = {name: _uses(request.ci.commands, program) for name, program in _PROGRAMS.items()}
+    ordered = sorted((name for name, files in covered.items() if files), key=lambda name: (covered[name], used[name]), reverse=True)
+    notes = []
+    if len(ordered) > 1:
+        notes.append(f"both Maven and Gradle could build it; CI runs Maven {used['maven']} and Gradle {used['gradle']} times")
+    refused: BuildError | None = None
+    for name in ordered:
+        if name in request.without:
+            notes.append(f"{name} cannot be had")
+            continue
+        try:
+            plan = _PLANS[name](request)
+        except BuildError as error:
+            refused = refused or error
+            notes.append(f"{name} would not do: {error.message}")
+            continue
+        return plan.model_copy(update={"notes": (*notes, *plan.notes)})
+    raise refused or BuildError(
+        f"The project is built by {' or '.join(ordered)}, which cannot be had here.",
+        stage="plan",
+        reason="no_toolchain",
+        remedy="Let it be downloaded, or take a base image that has it.",
+    )
 
 
 def _covered(request: PlanRequest, changed: Iterable[str], *names: str) -> int:

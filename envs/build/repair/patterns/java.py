@@ -188,6 +188,19 @@ JAVA: Final[tuple[Pattern, ...]] = (
         "gradle >={0}{1}",
         weight=88,
     ),
+    pattern("missing_build_system", r"^(Gradle|Maven) .*\bcannot be had\b|^This image has no (Maven)\b", weight=97),
+    pattern(
+        "missing_build_system",
+        r"Could not install Gradle distribution|Exception in thread \"main\" .*(?:services\.gradle\.org|org\.gradle\.wrapper\.)",
+        "Gradle",
+        weight=88,
+    ),
+    pattern(
+        "missing_build_system",
+        r"(?i)(?:could ?n[o']t|cannot|failed to) (?:download|fetch|install|validate) .*(?:apache-maven|maven-wrapper|maven distribution)",
+        "Maven",
+        weight=88,
+    ),
     pattern(
         "display",
         r"java\.awt\.HeadlessException|Can't connect to X11 window server|libawt_xawt\.so|No X11 DISPLAY variable was set",

@@ -93,5 +93,10 @@ MACHINE: Final[tuple[Pattern, ...]] = (
         r"manifest (?:for \S+ )?(?:unknown|not found)|pull access denied for ([\w./-]+)|no such image|failed to resolve source metadata",
         weight=94,
     ),
-    pattern("image_missing", r"(?:The repository|Release file).* does not have a Release file|404 +Not Found \[IP", weight=70),
+    pattern(
+        "image_missing",
+        r"Image '[^']+' (?:is not here|wants .* this machine lacks)|cannot make a sandbox from base image|\(at FROM \S+\)",
+        weight=94,
+    ),
+    pattern("image_missing", r"(?:The repository|Release file).* does not have a Release file|404 +Not Found \[IP", "packages", weight=70),
 )

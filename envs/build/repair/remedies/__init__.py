@@ -15,7 +15,7 @@ from podgym.envs.build.repair.remedies.jvm import JVM
 from podgym.envs.build.repair.remedies.machine import MACHINE, once_more
 from podgym.envs.build.repair.remedies.packages import PACKAGES
 from podgym.envs.build.repair.remedies.python import PYTHON
-from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
+from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_system
 from podgym.envs.build.repair.remedies.surroundings import SURROUNDINGS
 from podgym.envs.build.repair.remedies.toolchains import TOOLCHAINS, neighbours
 
@@ -25,8 +25,12 @@ _TABLES: Final[tuple[Table, ...]] = (PACKAGES, PYTHON, TOOLCHAINS, FLAGS, JAVASC
 """Where several have remedies for one kind of cause, this is their order."""
 
 
+_SEVERAL_SYSTEMS: Final = frozenset({"java", "native"})
+"""Tools whose projects may be built by one build system or another."""
+
+
 def remedies(plan: BuildPlan, failure: BuildFailure, *, tried: frozenset[str], catalogue: Catalogue) -> Iterator[Remedy]:
-    """Changed plans to try, best first, none of a name in `tried` and none that changes nothing.
+    """Changed plans to try, best first, none of a name in `tried`, and none that changes nothing as far as it can be told.
 
     The first remedy of the surest cause comes first; a cause's second one competes with the next cause's first.
     """
@@ -42,14 +46,17 @@ def remedies(plan: BuildPlan, failure: BuildFailure, *, tried: frozenset[str], c
     ranked.sort(key=lambda one: one[:2])
     seen = set(tried)
     for remedy in (*(remedy for _, _, remedy in ranked), *_last_resorts(case)):
-        if remedy.name not in seen and remedy.plan != plan:
+        if remedy.name not in seen and (remedy.plan != plan or remedy.without):
             seen.add(remedy.name)
             yield remedy
 
 
 def _last_resorts(case: Case) -> Iterator[Remedy]:
-    """Where a step failed for no reason that is known: once more as it was, then with another version of the toolchain."""
+    """Where a step failed for no reason that is known: once more as it was, then by another build system (of two that a repository has
+    files of, one is often left behind), then with another version of the toolchain."""
     if case.failure.stage == "image" and not case.failure.timed_out:
         yield once_more(case)
         if case.failure.step is not None:
+            if case.tool in _SEVERAL_SYSTEMS:
+                yield another_system(case, "Nothing in the log says why.")
             yield from neighbours(case)

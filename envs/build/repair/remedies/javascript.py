@@ -9,8 +9,8 @@ from typing import Final
 
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import with_base, with_exports, with_last_step, with_packages
-from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
+from podgym.envs.build.repair.edits import with_exports, with_last_step, with_packages
+from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_toolchain
 from podgym.sandbox import Step
 
 __all__ = ["JAVASCRIPT"]
@@ -47,8 +47,7 @@ def _openssl(case: Case, cause: Cause) -> Iterator[Remedy]:
     )
     older = case.catalogue.choose("node", lambda version: int(version.split(".")[0]) < 17, prefer="16")
     if case.tool == "node" and older is not None:
-        why = "Node before 17 has OpenSSL 1.1."
-        yield Remedy(f"toolchain:node {older.version}", why, with_base(case.plan, older, why), older.version)
+        yield another_toolchain(case, older, "Node before 17 has OpenSSL 1.1.")
 
 
 def _peers(case: Case, cause: Cause) -> Iterator[Remedy]:

@@ -8,8 +8,8 @@ from typing import Final
 
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import with_base, with_exports, with_first_step
-from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
+from podgym.envs.build.repair.edits import with_exports, with_first_step
+from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_toolchain
 
 __all__ = ["JVM"]
 
@@ -88,8 +88,7 @@ def _modules(case: Case, cause: Cause) -> Iterator[Remedy]:
             "java", lambda version: int(version) < min(int(case.plan.toolchain.split(".")[0] or 0), 16), prefer="11"
         )
         if older is not None and older.name != case.plan.base:
-            why = "A JDK before 16 lets reflection in."
-            yield Remedy(f"toolchain:java {older.version}", why, with_base(case.plan, older, why), older.version)
+            yield another_toolchain(case, older, "A JDK before 16 lets reflection in.")
 
 
 def _heap(case: Case, cause: Cause) -> Iterator[Remedy]:

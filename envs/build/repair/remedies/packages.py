@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import with_base, with_packages, without_packages
-from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
+from podgym.envs.build.repair.edits import with_packages, without_packages
+from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_toolchain
 
 __all__ = ["PACKAGES", "package_for"]
 
@@ -176,11 +176,10 @@ def _conflict(case: Case, cause: Cause) -> Iterator[Remedy]:
 
 
 def _image(case: Case, cause: Cause) -> Iterator[Remedy]:
-    rest = replace(case.catalogue, absent=case.catalogue.absent | {case.plan.base})
-    image = rest.nearest(case.tool, case.plan.toolchain)
-    if image is not None and image.name != case.plan.base:
-        why = f"{case.plan.base} cannot be had; the nearest that can"
-        yield Remedy(f"toolchain:{case.tool} {image.version}", f"{why} is {image.name}.", with_base(case.plan, image, why), image.version)
+    image = case.catalogue.without(case.plan.base).nearest(case.tool, case.plan.toolchain)
+    if image is not None:
+        why = f"{case.plan.base} cannot be had."
+        yield replace(another_toolchain(case, image, why), because=why, toolchain="", absent=case.plan.base)
 
 
 PACKAGES: Final[Table] = {

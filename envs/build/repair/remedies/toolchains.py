@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from podgym.envs.build.catalogue import BaseImage, version_key
+from podgym.envs.build.catalogue import version_key
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import with_base, with_exports, with_first_step, with_packages, with_prefix
-from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
+from podgym.envs.build.repair.edits import with_exports, with_first_step, with_packages, with_prefix
+from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_system, another_toolchain
 from podgym.envs.build.repair.versions import wanted
 
 __all__ = ["TOOLCHAINS", "neighbours"]
 
 _PIP_TOOLS: Final = f"{TOOLS}/tools"
 _IGNORE_ENGINES: Final = {"npm_config_engine_strict": "false", "YARN_IGNORE_ENGINES": "true", "pnpm_config_engine_strict": "false"}
-
-
-def _switch(case: Case, image: BaseImage, why: str) -> Remedy:
-    return Remedy(f"toolchain:{case.tool} {image.version}", f"{why} So {image.name}.", with_base(case.plan, image, why), image.version)
 
 
 def _toolchain(case: Case, cause: Cause) -> Iterator[Remedy]:
@@ -29,12 +25,12 @@ def _toolchain(case: Case, cause: Cause) -> Iterator[Remedy]:
         present = case.plan.toolchain
         image = case.catalogue.choose(case.tool, lambda version: version != present and accepts(version), prefer=present)
         if image is not None and image.name != case.plan.base:
-            yield _switch(case, image, f"The log asks for {cause.subject}.")
+            yield another_toolchain(case, image, f"The log asks for {cause.subject}.")
             further = case.catalogue.choose(
                 case.tool, lambda version: version not in (present, image.version) and accepts(version), prefer=present
             )
             if further is not None:
-                yield _switch(case, further, f"The log asks for {cause.subject}.")
+                yield another_toolchain(case, further, f"The log asks for {cause.subject}.")
     if case.tool == "node" and cause.subject.startswith("node"):
         yield Remedy(
             "env:ignore-engines", "Declared ranges of Node are wider in practice.", with_exports(case.plan, _IGNORE_ENGINES, tests=False)
@@ -50,7 +46,7 @@ def neighbours(case: Case) -> Iterator[Remedy]:
     older = [image for image in images if version_key(image.version) < here]
     newer = [image for image in images if version_key(image.version) > here]
     for image in (*older[-1:], *newer[:1]):
-        yield _switch(case, image, "Nothing in the log says why.")
+        yield another_toolchain(case, image, "Nothing in the log says why.")
 
 
 def _build_tool(case: Case, cause: Cause) -> Iterator[Remedy]:
@@ -85,4 +81,14 @@ def _unstable(case: Case, cause: Cause) -> Iterator[Remedy]:
     yield _bootstrap(case)
 
 
-TOOLCHAINS: Final[Table] = {"wrong_toolchain": _toolchain, "old_build_tool": _build_tool, "unstable_feature": _unstable}
+def _missing_system(case: Case, cause: Cause) -> Iterator[Remedy]:
+    if cause.subject.lower() == case.plan.build_system:
+        yield another_system(case, f"{cause.subject} cannot be had.")
+
+
+TOOLCHAINS: Final[Table] = {
+    "wrong_toolchain": _toolchain,
+    "old_build_tool": _build_tool,
+    "missing_build_system": _missing_system,
+    "unstable_feature": _unstable,
+}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -84,6 +85,21 @@ def test_android_is_refused() -> None:
     with pytest.raises(BuildError) as caught:
         JAVA.plan(request(files, tests=["app/src/test/java/ATest.java"]))
     assert caught.value.reason == "unsupported_build"
+
+
+ANDROID = {"build.gradle": "plugins { id 'com.android.library' }\n", "src/test/java/a/BTest.java": TEST.format("BTest")}
+
+
+def test_one_that_cannot_be_had_or_would_not_do_leaves_the_project_to_the_other() -> None:
+    asked = request({**ANDROID, "pom.xml": pom("")}, tests=["src/test/java/a/BTest.java"], commands=["gradle test"])
+    plan = JAVA.plan(asked)
+    assert plan.build_system == "maven" and "gradle would not do: The project is built with the Android SDK" in plan.notes[1]
+    asked = request({**BUILD, "pom.xml": pom("")}, tests=["api/src/test/java/a/BTest.java"], commands=["./gradlew check"])
+    assert JAVA.plan(asked).build_system == "gradle"
+    assert JAVA.plan(replace(asked, without=frozenset({"gradle"}))).build_system == "maven"
+    with pytest.raises(BuildError, match="cannot be had here") as caught:
+        JAVA.plan(replace(asked, without=frozenset({"gradle", "maven"})))
+    assert caught.value.reason == "no_toolchain"
 
 
 def test_settings_of_the_image() -> None:

@@ -89,6 +89,8 @@ def test_where_nothing_is_known_it_is_built_again_and_then_with_the_neighbours(p
     assert [remedy.name for remedy in offered] == ["again", "toolchain:go 1.21", "toolchain:go 1.23"]
     assert [remedy.toolchain for remedy in offered] == ["", "1.21", "1.23"]
     assert list(remedies(plan, BuildFailure("tests", "exit 1"), tried=frozenset(), catalogue=Catalogue())) == []
+    of_java = list(remedies(plan_of("java"), BuildFailure("image", "exit 1", step=1), tried=frozenset(), catalogue=Catalogue()))
+    assert [remedy.name for remedy in of_java] == ["again", "without:maven", "toolchain:java 11", "toolchain:java 21"]
     tried = frozenset(remedy.name for remedy in offered)
     assert list(remedies(plan, BuildFailure("image", "exit 1", step=1), tried=tried, catalogue=Catalogue())) == []
 

@@ -26,8 +26,9 @@ def test_a_log_is_read_and_its_remedy_changes_the_plan(case: dict[str, Any], pla
     plan = plan.model_copy(update={"build_system": case.get("build_system", plan.build_system)})
     if "script" in case:
         plan = plan.model_copy(update={"dependencies": (plan.dependencies[0].model_copy(update={"run": case["script"]}),)})
+    # What fails before the first step is the base image or the packages.
     failure = BuildFailure(
-        stage=case["stage"],
+        stage="tests" if case["stage"] == "tests" else "image",
         log=case["log"],
         step=0 if case["stage"] == "image" else None,
         timed_out=case.get("timed_out", False),
