@@ -23,6 +23,7 @@ from podgym.envs.build.options import BuildOptions
 from podgym.envs.build.plan import ARCHIVE, CA_BUNDLE, CA_FILE, CA_VARIABLES, MANIFESTS, BuildPlan
 from podgym.envs.build.split import Split, split_fix
 from podgym.envs.build.states import Overlay, State
+from podgym.envs.build.testdata import data_readers
 from podgym.envs.build.tree import Tree
 from podgym.envs.repository import (
     Certificate,
@@ -66,7 +67,7 @@ class Prepared:
     removed: tuple[str, ...]
     """Test files that the fix deletes."""
     changed_tests: tuple[str, ...]
-    """The runnable ones of `hidden`, relative to the repository."""
+    """The runnable ones of `hidden`, or the tests that read its data; relative to the repository."""
     gold: Change
     gold_patch: bytes
     tests_patch: bytes
@@ -158,9 +159,15 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
     after = {**base, **{entry.path: entry for entry in _entries(fix.changes)}}
     both, deleted = _tree(repository, fix.sha, after, fix), {change.path for change in fix.changes if change.status == "deleted"}
     module = language_module(options.language or detect_language(both, [change.path for change in fix.changes]))
-    split = split_fix(fix, module.test_paths(both), has_tests=lambda change: _inline_differs(repository, fix, change))
-    instruction = instruction_from_message(fix.message) if issue is None else instruction_from_issue(issue)
     fixed = _tree(repository, fix.sha, {path: entry for path, entry in after.items() if path not in deleted}, fix)
+    kinds = module.test_paths(both)
+    split = split_fix(
+        fix,
+        kinds,
+        has_tests=lambda change: _inline_differs(repository, fix, change),
+        readers=lambda paths: data_readers(fixed, kinds, paths),
+    )
+    instruction = instruction_from_message(fix.message) if issue is None else instruction_from_issue(issue)
     at_base = _tree(repository, fix.base, base, None)
     request = PlanRequest(
         base=at_base,

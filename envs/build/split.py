@@ -1,12 +1,12 @@
 """Which of the files that a fix changes are its tests, and which are the fix.
 
 The language's module tells by path. A Rust source that holds its own tests is both: its test modules belong to the tests and the
-rest of it to the fix, told apart by syntax.
+rest of it to the fix, told apart by syntax. Where a fix changes nothing of its tests but data, the tests that read it are run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podgym.envs.build.errors import BuildError
@@ -27,13 +27,20 @@ class Split:
     tests: tuple[FileChange, ...]
     source: tuple[FileChange, ...]
     runnable: tuple[str, ...]
-    """Test files that stand after the fix and that a runner reports on."""
+    """Test files that stand after the fix and that a runner reports on; where the fix changes none, those that read its data."""
     inline: tuple[FileChange, ...] = ()
     """Those of `source` whose own test modules change too."""
 
 
-def split_fix(fix: Fix, kinds: PathKinds, *, has_tests: Callable[[FileChange], bool] = lambda _: False) -> Split:
-    """Separate the fix's tests from its source; `has_tests` tells for a source file whether its own test modules change.
+def split_fix(
+    fix: Fix,
+    kinds: PathKinds,
+    *,
+    has_tests: Callable[[FileChange], bool] = lambda _: False,
+    readers: Callable[[Sequence[str]], Sequence[str]] = lambda _: (),
+) -> Split:
+    """Separate the fix's tests from its source; `has_tests` tells for a source file whether its own test modules change, `readers`
+    which tests read some of the changed files.
 
     Raises `BuildError` where either half is empty, and for changes that a task cannot carry: submodules, and links
     among the tests.
@@ -58,8 +65,10 @@ def split_fix(fix: Fix, kinds: PathKinds, *, has_tests: Callable[[FileChange], b
         )
     runnable = tuple(change.path for change in tests if change.status != "deleted" and kinds.is_runnable(change.path))
     if not runnable and not inline:
+        runnable = tuple(readers([change.path for change in tests if change.status != "deleted"]))
+    if not runnable and not inline:
         raise BuildError(
-            f"Commit {fix.sha[:12]} leaves no changed test file that can be run ({_listed(tests)}).",
+            f"Commit {fix.sha[:12]} leaves no changed test file that can be run, nor data that one is seen to read ({_listed(tests)}).",
             stage="split",
             reason="no_test_change",
             remedy="Choose a commit that adds or changes a test file.",

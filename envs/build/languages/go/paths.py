@@ -1,7 +1,7 @@
 """Which files of a Go repository are tests, and which ids come from which of them.
 
-Tests are files `*_test.go` beside the code, and whatever is in testdata. An id is the path of a package and the test's name, and
-does not say in which of the package's files the test is.
+Tests are files `*_test.go` beside the code, whatever is in testdata, and what is expected by its name (`*.golden`). An id is the
+path of a package and the test's name, and does not say in which of the package's files the test is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class GoPaths:
     def is_test(self, path: str) -> bool:
         """True for test files, and whatever is in a directory named for tests."""
         *directories, name = path.split("/")
-        return name.endswith(("_test.go", ".snap")) or any(part.lower() in _DIRECTORIES for part in directories)
+        return name.endswith(("_test.go", ".snap", ".golden")) or any(part.lower() in _DIRECTORIES for part in directories)
 
     def is_runnable(self, path: str) -> bool:
         """True for test files where the go command looks for packages."""

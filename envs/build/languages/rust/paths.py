@@ -21,7 +21,7 @@ _DIRECTORIES: Final = frozenset(
         "test-utils", "test_utils", "testhelper", "testhelpers", "test-helpers", "test_helpers", "testlib", "testsupport",
     }
 )  # fmt: skip
-_NAME: Final = re.compile(r"tests?\.rs|test_.*\.rs|.*_tests?\.rs|.*\.snap", re.IGNORECASE)
+_NAME: Final = re.compile(r"tests?\.rs|test_.*\.rs|.*_tests?\.rs|.*\.(?:snap|golden)", re.IGNORECASE)
 _IDENTITY: Final = re.compile(r"(?P<binary>[^/:]+)/(?P<source>[^:]+?)(?:::(?P<name>.*))?", re.DOTALL)
 
 

@@ -175,6 +175,8 @@ def test_a_repository_without_go_is_refused() -> None:
         ("pkg/a.go", False, False),
         ("pkg/testdata/a_test.go", True, False),
         ("pkg/testdata/x.json", True, False),
+        ("pkg/x.golden", True, False),
+        ("pkg/data.json", False, False),
         ("vendor/x/a_test.go", True, False),
         ("test/e2e/run.go", True, False),
         ("testing/x.go", False, False),
