@@ -158,16 +158,7 @@ def settings_xml(exports: Mapping[str, str], *, tested: bool) -> str:
     text = f"<mirrors><mirror><id>podgym</id><url>{escape(place)}</url><mirrorOf>{of}</mirrorOf></mirror></mirrors>"
     if tested:
         place = f"{MARKS}${{basedir}}/yes"
-        names = (
-            "skipTests",
-            "maven.test.skip",
-            "skipITs",
-            "maven.test.skip.exec",
-            "skipUnitTests",
-            "skip.unit.tests",
-            "skip.surefire.tests",
-        )
-        run = "".join(f"<{name}>false</{name}>" for name in names)
+        run = "".join(f"<{name}>false</{name}>" for name in _NOT_SKIPPED)
         text += (
             f"<profiles><profile><id>podgym-untested</id><activation><file><missing>{place}</missing></file></activation>"
             "<properties><skipTests>true</skipTests></properties></profile>"

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from podgym.envs.build.repair.patterns.pattern import Pattern, pattern
+from podgym.envs.build.repair.patterns.pattern import Pattern, each, pattern
 
 __all__ = ["GO"]
+
+_STANDARD: Final = {
+    "1.16": "embed|io/fs|testing/fstest",
+    "1.18": "net/netip|debug/buildinfo",
+    "1.19": "go/doc/comment",
+    "1.20": "crypto/ecdh|runtime/coverage",
+    "1.21": "slices|maps|cmp|log/slog|testing/slogtest",
+    "1.22": "math/rand/v2|go/version",
+    "1.23": "iter|unique|structs",
+    "1.24": "weak|crypto/(?:hkdf|pbkdf2|sha3|mlkem)",
+    "1.25": "testing/synctest|encoding/json/v2",
+}
+"""Packages of the standard library, by the version that brought them."""
+_DIRECTIVES: Final = {"1.16": "retract", "1.18": "go\\.work", "1.21": "toolchain|godebug", "1.24": "tool", "1.25": "ignore"}
+"""Of go.mod."""
 
 GO: Final[tuple[Pattern, ...]] = (
     pattern("wrong_toolchain", r"(?:requires|require) go ?>= ?(\d+\.\d+)(?:\.\d+|rc\d+)? \(running go", "go >={0}", weight=95),
@@ -22,23 +37,8 @@ GO: Final[tuple[Pattern, ...]] = (
         weight=72,
     ),
     pattern("wrong_toolchain", r"invalid go version '(\d+\.\d+)\.\d+': must match format", "go >=1.21", weight=94),
-    pattern("wrong_toolchain", r"unknown directive: toolchain|unknown directive: godebug", "go >=1.21", weight=92),
-    pattern("wrong_toolchain", r"unknown (?:block type|directive): tool\b", "go >=1.24", weight=93),
-    pattern("wrong_toolchain", r"unknown (?:block type|directive): ignore\b", "go >=1.25", weight=93),
-    pattern("wrong_toolchain", r"unknown (?:block type|directive): (?:retract|go\.work)", "go >=1.18", weight=88),
-    pattern(
-        "wrong_toolchain", r"package (?:slices|maps|cmp|log/slog|testing/slogtest)\b.* is not in (?:GOROOT|std)", "go >=1.21", weight=93
-    ),
-    pattern("wrong_toolchain", r"package (?:iter|unique|structs)\b.* is not in (?:GOROOT|std)", "go >=1.23", weight=93),
-    pattern(
-        "wrong_toolchain",
-        r"package (?:weak|crypto/(?:hkdf|pbkdf2|sha3|mlkem)|testing/synctest|encoding/json/v2)\b.* is not in (?:GOROOT|std)",
-        "go >=1.25",
-        weight=93,
-    ),
-    pattern("wrong_toolchain", r"package (?:math/rand/v2|go/version)\b.* is not in (?:GOROOT|std)", "go >=1.22", weight=93),
-    pattern("wrong_toolchain", r"package (?:embed|io/fs|testing/fstest)\b.* is not in (?:GOROOT|std)", "go >=1.18", weight=93),
-    pattern("wrong_toolchain", r"package (?:net/netip|debug/buildinfo)\b.* is not in (?:GOROOT|std)", "go >=1.18", weight=93),
+    *each("wrong_toolchain", r"unknown (?:block type|directive): <>(?![\w.])", "go >=<>", _DIRECTIVES, weight=93),
+    *each("wrong_toolchain", r"package <> is not in (?:GOROOT|std)", "go >=<>", _STANDARD, weight=93),
     pattern(
         "wrong_toolchain",
         r"type parameters? require(?:s)? go1\.18|undefined: any \(requires version go1\.18|missing return.*requires go1\.18",

@@ -8,6 +8,12 @@ from podgym.envs.build.repair.patterns.pattern import Pattern, pattern
 
 __all__ = ["JAVA"]
 
+_CHECKS: Final = (
+    "animal-sniffer|buildnumber|checkstyle|clirr|dependency-check|docker|enforcer|errorprone|findbugs|fmt|formatter|frontend"
+    "|git-code-format|git-commit-id|gpg|impsort|japicmp|javadoc|jgitflow|license|pmd|rat|revapi|sonar|sortpom|spotbugs|spotless|xml"
+)
+"""Maven's plug-ins that do something beside compiling and testing, without what their names begin and end with."""
+
 JAVA: Final[tuple[Pattern, ...]] = (
     # A newer JDK is wanted.
     pattern(
@@ -23,13 +29,7 @@ JAVA: Final[tuple[Pattern, ...]] = (
     ),
     pattern("wrong_toolchain", r"class file has wrong version (\d+)\.0, should be \d+", "class >={0}", weight=94),
     pattern("wrong_toolchain", r"Unsupported major\.minor version (\d+)", "class >={0}", weight=92),
-    pattern("wrong_toolchain", r"compatible with Java (\d+).*(?:and the consumer needed|needs).*Java (\d+)", "java >={0}", weight=84),
-    pattern(
-        "wrong_toolchain",
-        r"(?:Declares|declares) a .*compatible with Java (\d+) and the consumer needed.*Java \d+",
-        "java >={0}",
-        weight=90,
-    ),
+    pattern("wrong_toolchain", r"compatible with Java (\d+) and the consumer needed", "java >={0}", weight=90),
     pattern("wrong_toolchain", r"Dependency requires at least JVM runtime version (\d+)", "java >={0}", weight=93),
     pattern(
         "wrong_toolchain",
@@ -144,19 +144,7 @@ JAVA: Final[tuple[Pattern, ...]] = (
     ),
     pattern("java_modules", r"Unable to make .* accessible: module", weight=84),
     # What a build checks beside the code.
-    pattern(
-        "quality_gate",
-        r"Failed to execute goal \S*:(?:maven-)?(checkstyle|pmd|spotbugs|findbugs|enforcer|license|javadoc|gpg|japicmp"
-        r"|animal-sniffer|formatter|spotless|errorprone|dependency-check|rat|sortpom|impsort|frontend|docker|fmt"
-        r"|xml-format|xml|clirr|revapi)\b[\w-]*",
-        weight=90,
-    ),
-    pattern(
-        "quality_gate",
-        r"Failed to execute goal \S*:(apache-rat|spotless|license|git-code-format|fmt|impsort|sortpom|frontend|docker"
-        r"|buildnumber|git-commit-id|jgitflow|sonar)-(?:maven-)?plugin",
-        weight=90,
-    ),
+    pattern("quality_gate", rf"Failed to execute goal \S*:(?:maven-|apache-)?({_CHECKS})\b[\w-]*", weight=90),
     pattern(
         "quality_gate",
         r"Execution failed for task ':\S*?(checkstyle|spotless|pmd|spotbugs|license|javadoc|forbiddenApis|ktlint|detekt"

@@ -164,7 +164,6 @@ JAVASCRIPT: Final[tuple[Pattern, ...]] = (
     pattern("missing_program", r"gyp ERR! stack Error: not found: (make|g\+\+|gcc|cc)", weight=93),
     pattern("missing_module", r"ModuleNotFoundError: No module named '(distutils)'", "gyp {0}", weight=55),
     pattern("old_build_tool", r"ValueError: invalid mode: 'rU'", "node-gyp", weight=88),
-    pattern("missing_program", r"sh: (?:\d+: )?(\w[\w.-]*): not found|/bin/sh: (\w[\w.-]*): not found", weight=70),
     pattern(
         "missing_module",
         r"Error: Cannot find module '([@\w][^'./][^']*)'|Cannot find module '([@\w][\w@/.-]*)' from",

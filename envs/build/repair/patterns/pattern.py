@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from podgym.envs.build.repair.causes import Kind
 
-__all__ = ["Pattern", "pattern"]
+__all__ = ["Pattern", "each", "pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,9 @@ class Pattern:
 def pattern(kind: Kind, expression: str, subject: str = "", *, weight: int = 50) -> Pattern:
     """`expression` ignores no case; say `(?i)` where it should."""
     return Pattern(kind, re.compile(expression), subject, weight)
+
+
+def each(kind: Kind, expression: str, subject: str, rows: Mapping[str, str], *, weight: int = 50) -> Iterator[Pattern]:
+    """One pattern a row: its value stands for `<>` in the expression, its key for `<>` in the subject."""
+    for name, words in rows.items():
+        yield pattern(kind, expression.replace("<>", f"(?:{words})"), subject.replace("<>", name), weight=weight)

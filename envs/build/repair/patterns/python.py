@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from podgym.envs.build.repair.patterns.pattern import Pattern, pattern
+from podgym.envs.build.repair.patterns.pattern import Pattern, each, pattern
 
 __all__ = ["PYTHON"]
+
+_GONE: Final = {
+    "3.12": r"asyncore|asynchat|imp|smtpd|distutils(?:\.\w+)*",
+    "3.13": "cgi|cgitb|telnetlib|pipes|crypt|imghdr|sndhdr|nntplib|audioop|lib2to3|msilib|uu|xdrlib",
+}
+"""Modules of the standard library, by the version that is without them."""
+_COME: Final = {"3.9": "graphlib|zoneinfo", "3.11": "tomllib", "3.14": "annotationlib"}
+"""Modules by the version that brought them."""
+_NAMES: Final = {
+    "3.9": "Annotated",
+    "3.10": "ParamSpec|TypeAlias|TypeGuard|Concatenate|pairwise",
+    "3.11": "StrEnum|Self|assert_never|LiteralString|TaskGroup|Never|Required|NotRequired|Unpack",
+    "3.12": "override|batched|TypeAliasType",
+}
+"""Names of its modules, by the version that brought them."""
 
 PYTHON: Final[tuple[Pattern, ...]] = (
     # The interpreter's version.
@@ -26,19 +41,8 @@ PYTHON: Final[tuple[Pattern, ...]] = (
         "python >={0},<{1}",
         weight=80,
     ),
-    pattern(
-        "wrong_toolchain",
-        r"(?:No module named|import of) '?(?:asyncore|asynchat|imp|smtpd|distutils(?:\.\w+)*)\b",
-        "python <3.12",
-        weight=86,
-    ),
-    pattern(
-        "wrong_toolchain",
-        r"No module named '?(?:cgi|cgitb|telnetlib|pipes|crypt|imghdr|sndhdr|nntplib|audioop|lib2to3|msilib|uu|xdrlib)\b",
-        "python <3.13",
-        weight=86,
-    ),
-    pattern("wrong_toolchain", r"No module named '?(?:tomllib|graphlib|zoneinfo)\b", "python >=3.11", weight=80),
+    *each("wrong_toolchain", r"(?:No module named|import of) '?<>(?![\w.])", "python <<>", _GONE, weight=86),
+    *each("wrong_toolchain", r"No module named '?<>\b", "python >=<>", _COME, weight=80),
     pattern(
         "wrong_toolchain",
         r"module 'collections' has no attribute '\w+'|cannot import name '(?:Mapping|MutableMapping|Callable|Iterable"
@@ -106,17 +110,14 @@ PYTHON: Final[tuple[Pattern, ...]] = (
         weight=82,
     ),
     pattern("wrong_toolchain", r"TypeError: '(?:type|ABCMeta)' object is not subscriptable", "python >=3.9", weight=80),
-    pattern(
-        "wrong_toolchain", r"cannot import name '(?:StrEnum|Self|assert_never|LiteralString|TaskGroup|Never)'", "python >=3.11", weight=78
-    ),
-    pattern("wrong_toolchain", r"cannot import name '(?:ParamSpec|TypeAlias|TypeGuard|Concatenate|pairwise)'", "python >=3.10", weight=78),
-    pattern(
+    *each(
         "wrong_toolchain",
-        r"cannot import name '(?:override|batched|TypeAliasType)' from '(?:typing|itertools)'",
-        "python >=3.12",
+        r"cannot import name '<>' from '(?:typing|enum|asyncio|itertools|collections\.abc)'",
+        "python >=<>",
+        _NAMES,
         weight=78,
     ),
-    pattern("wrong_toolchain", r"cannot import name 'Annotated' from 'typing'|has no attribute 'removeprefix'", "python >=3.9", weight=78),
+    pattern("wrong_toolchain", r"'str' object has no attribute 'remove(?:prefix|suffix)'", "python >=3.9", weight=78),
     # Build tools' versions.
     pattern("build_isolation", r"use_2to3 is invalid", "setuptools<58", weight=95),
     pattern(
@@ -219,9 +220,6 @@ PYTHON: Final[tuple[Pattern, ...]] = (
     pattern(
         "missing_program", r"Please make sure the (?:libxml2 and libxslt) development packages are installed", "xslt-config", weight=92
     ),
-    pattern(
-        "missing_program", r"(?:pg_config) executable not found|Specify MYSQLCLIENT_CFLAGS and MYSQLCLIENT_LDFLAGS", "pg_config", weight=40
-    ),
     pattern("missing_program", r"Can not find valid pkg-config name|Specify MYSQLCLIENT_CFLAGS", "mysql_config", weight=88),
     pattern(
         "missing_program",
@@ -244,24 +242,4 @@ PYTHON: Final[tuple[Pattern, ...]] = (
         weight=84,
     ),
     pattern("permission", r"error: externally-managed-environment", "externally-managed", weight=95),
-    pattern(
-        "display",
-        r"no display name and no \$DISPLAY|couldn't connect to display|cannot connect to X server|[Cc]annot open display",
-        weight=92,
-    ),
-    pattern(
-        "display",
-        r"qt\.qpa\.(?:xcb|plugin): [Cc]ould not|could not load the Qt platform plugin|pygame\.error: No available video device",
-        "qt",
-        weight=92,
-    ),
-    pattern(
-        "timezone", r"ZoneInfoNotFoundError|No time zone found with key|tzlocal.*(?:not find|no timezone)|UnknownTimeZoneError", weight=90
-    ),
-    pattern(
-        "shm",
-        r"OSError: \[Errno 38\] Function not implemented|(?i:/dev/shm).*(?:No such file|too small|Permission denied|insufficient|No space)",
-        weight=86,
-    ),
-    pattern("shm", r"This platform lacks a functioning sem_open|Bus error.*shared memory|insufficient shared memory", weight=88),
 )

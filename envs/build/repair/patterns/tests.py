@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from podgym.envs.build.repair.patterns.pattern import Pattern, pattern
+from podgym.envs.build.repair.patterns.pattern import Pattern, each, pattern
 
 __all__ = ["TESTS"]
 
 _REFUSED: Final = "refused|ECONNREFUSED|could not connect|failed to connect|can't connect|cannot connect"
+
+_PORTS: Final = {
+    "postgresql": "5432", "redis": "6379", "mysql": "3306", "memcached": "11211", "rabbitmq": "5672", "mongodb": "27017",
+}  # fmt: skip
+_CLIENTS: Final = {
+    "postgresql": r"PG::ConnectionBad|psycopg2?\.OperationalError|connection to server .* failed: ",
+    "redis": r"redis\.exceptions\.ConnectionError|Could not connect to Redis",
+    "mysql": r"Can't connect to (?:local )?MySQL server|Communications link failure",
+    "rabbitmq": r"AMQPConnectionError|pika\.exceptions",
+    "mongodb": r"MongoNetworkError|ServerSelectionTimeoutError|MongoServerSelectionError",
+}
+"""What their clients say."""
 
 TESTS: Final[tuple[Pattern, ...]] = (
     pattern(
@@ -44,6 +56,26 @@ TESTS: Final[tuple[Pattern, ...]] = (
     ),
     pattern(
         "display",
+        r"no display name and no \$DISPLAY|couldn't connect to display|cannot connect to X server|[Cc]annot open display",
+        weight=92,
+    ),
+    pattern(
+        "display",
+        r"qt\.qpa\.(?:xcb|plugin): [Cc]ould not|could not load the Qt platform plugin|pygame\.error: No available video device",
+        "qt",
+        weight=92,
+    ),
+    pattern(
+        "timezone", r"ZoneInfoNotFoundError|No time zone found with key|tzlocal.*(?:not find|no timezone)|UnknownTimeZoneError", weight=90
+    ),
+    pattern(
+        "shm",
+        r"OSError: \[Errno 38\] Function not implemented|(?i:/dev/shm).*(?:No such file|too small|Permission denied|insufficient|No space)",
+        weight=86,
+    ),
+    pattern("shm", r"This platform lacks a functioning sem_open|Bus error.*shared memory|insufficient shared memory", weight=88),
+    pattern(
+        "display",
         r"Missing X server or \$DISPLAY|GLFW.*X11: Failed to open display|SDL_Init.*video.*failed|Gtk.*cannot open display",
         weight=92,
     ),
@@ -54,22 +86,8 @@ TESTS: Final[tuple[Pattern, ...]] = (
         r"|dbus-launch.*not found|org\.freedesktop\.DBus\.Error\.(?:NoServer|FileNotFound)",
         weight=88,
     ),
-    *(
-        pattern("database", rf"(?i)^(?=.*(?:{_REFUSED}))(?=.*(?:[: ]|port[\"'=: ]+){port}\b)", name, weight=90)
-        for name, port in (
-            ("postgresql", 5432),
-            ("redis", 6379),
-            ("mysql", 3306),
-            ("memcached", 11211),
-            ("rabbitmq", 5672),
-            ("mongodb", 27017),
-        )
-    ),
-    pattern("database", r"PG::ConnectionBad|psycopg2?\.OperationalError|connection to server .* failed: ", "postgresql", weight=84),
-    pattern("database", r"redis\.exceptions\.ConnectionError|Could not connect to Redis", "redis", weight=84),
-    pattern("database", r"Can't connect to (?:local )?MySQL server|Communications link failure", "mysql", weight=84),
-    pattern("database", r"AMQPConnectionError|pika\.exceptions", "rabbitmq", weight=82),
-    pattern("database", r"MongoNetworkError|ServerSelectionTimeoutError|MongoServerSelectionError", "mongodb", weight=84),
+    *each("database", rf"(?i)^(?=.*(?:{_REFUSED}))(?=.*(?:[: ]|port[\"'=: ]+)<>\b)", "<>", _PORTS, weight=90),
+    *each("database", "<>", "<>", _CLIENTS, weight=84),
     pattern(
         "shm",
         r"(?i)shm_open.*(?:failed|denied|No such)|could not (?:open|resize) shared memory segment|session deleted because of page crash",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from podgym.envs.build.languages.java.settings import SKIPPED
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.repair.causes import Cause
 from podgym.envs.build.repair.edits import with_exports, with_first_step
@@ -14,13 +15,10 @@ from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, anothe
 __all__ = ["JVM"]
 
 _SKIPPED: Final = (
-    "checkstyle.skip", "pmd.skip", "cpd.skip", "spotbugs.skip", "findbugs.skip", "enforcer.skip", "license.skip", "rat.skip",
-    "apache-rat.skip", "spotless.check.skip", "spotless.apply.skip", "spotless.skip", "maven.javadoc.skip", "gpg.skip", "japicmp.skip",
-    "animal.sniffer.skip", "formatter.skip", "dependency-check.skip", "sort.skip", "impsort.skip", "fmt.skip", "skip.npm", "skip.yarn",
-    "skip.installnodenpm", "skipITs", "docker.skip", "dockerfile.skip", "jib.skip", "git.commit.id.skip", "maven.gitcommitid.skip",
-    "maven.buildNumber.skip", "clirr.skip", "revapi.skip", "sonar.skip", "xml.skip", "gcf.skip", "basepom.check.skip-all", "airbase.skip",
-    "maven.source.skip", "jqassistant.skip", "forbiddenapis.skip", "errorprone.skip",
+    *SKIPPED, "airbase.skip", "basepom.check.skip-all", "errorprone.skip", "gcf.skip", "git.commit.id.skip", "jqassistant.skip",
+    "maven.gitcommitid.skip", "maven.source.skip", "spotless.skip",
 )  # fmt: skip
+"""No test is among them."""
 _QUALITY_TASKS: Final = (
     "(?i).*(checkstyle|spotless|pmd|spotbugs|findbugs|license|javadoc|forbiddenApis|ktlint|detekt|animalsniffer|rat|japicmp|sign|pgp).*"
 )

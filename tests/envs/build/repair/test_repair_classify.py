@@ -83,6 +83,20 @@ def test_another_program_s_complaint_comes_last(plan_of: Planner) -> None:
     assert "gyp distutils" in kinds
 
 
+def test_a_name_of_the_project_s_own_says_nothing_of_python(plan_of: Planner) -> None:
+    log = "ImportError: cannot import name 'Self' from 'shop.models' (/testbed/shop/models.py)\n"
+    assert classify(BuildFailure("tests", log), plan_of("python")) == ()
+
+
+def test_no_test_is_skipped_with_the_checks_beside_the_code(plan_of: Planner) -> None:
+    log = "[ERROR] Failed to execute goal com.diffplug.spotless:spotless-maven-plugin:2.40:check (default) on project a\n"
+    offered = next(remedies(plan_of("java"), BuildFailure("image", log, step=0), tried=frozenset(), catalogue=Catalogue()))
+    assert offered.name == "maven:no-checks"
+    flags = set(offered.plan.tests[0].env["MAVEN_OPTS"].split())
+    assert "-Dspotless.check.skip=true" in flags
+    assert not {f"-D{name}=true" for name in ("skipTests", "skipITs", "maven.test.skip")} & flags
+
+
 def test_where_nothing_is_known_it_is_built_again_and_then_with_the_neighbours(plan_of: Planner) -> None:
     plan = plan_of("go")
     offered = list(remedies(plan, BuildFailure("image", "exit 1", step=1), tried=frozenset(), catalogue=Catalogue()))
