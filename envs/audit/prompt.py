@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from podgym.envs.audit.rules import Tally
 from podgym.envs.audit.subject import Subject
+from podgym.envs.audit.testnames import said
 
 __all__ = ["judge_prompt"]
 
@@ -28,7 +29,7 @@ def judge_prompt(place: str, subject: Subject, tally: Tally, *, in_history: Call
     _judge_links(place, subject, tally)
     text = subject.instruction
     for name in sorted(subject.new_tests):
-        if (found := re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)) is not None:
+        if (found := said(name, text)) is not None:
             tally.add("prompt-test", f"{place}:{_line(text, found.start())}", f"It names the hidden test {name}.", _REMEDY)
     needles = subject.needles
     for number, raw in enumerate(text.encode("utf-8", "replace").split(b"\n"), 1):

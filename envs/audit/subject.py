@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from podgym.envs.audit.testnames import hidden_names
 from podgym.envs.repository.gold import added_lines
 
 __all__ = ["HiddenContent", "Needles", "Subject", "patch_parts"]
 
 _HEADER = re.compile(rb"^diff --git a/(.*) b/(.*)$", re.MULTILINE)
 _STRING = re.compile(rb"\"((?:[^\"\\]|\\.){12,200})\"|'((?:[^'\\]|\\.){12,200})'")
-_DEF = re.compile(rb"^\+\s*(?:async\s+)?(?:def|func|fn|function)\s+(\w*[Tt]est\w*)", re.MULTILINE)
 _MIN_STRING_BYTES = 16
 
 
@@ -64,10 +64,9 @@ class Subject:
 
     @property
     def new_tests(self) -> frozenset[str]:
-        """Names of test functions that only the hidden tests have, as far as the patch or the ids show."""
-        added = {name.decode() for name in _DEF.findall(self.test_patch)}
-        named = {re.split(r"::|#|/|\.| > |\s", re.sub(r"\[.*\]$", "", one))[-1] for one in self.test_names}
-        return frozenset(name for name in (named & added if added and named else added or named) if len(name) >= 8)
+        """Names and titles that only the hidden tests have and that nobody would say by chance, see `testnames`."""
+        text = self.test_patch or b"\n".join(hidden.data for hidden in self.hidden)
+        return hidden_names(self.test_names, text, difference=bool(self.test_patch), solution=self.gold_patch)
 
 
 @dataclass(frozen=True, slots=True)
