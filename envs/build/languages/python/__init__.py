@@ -25,7 +25,7 @@ class _Python:
     def plan(self, request: PlanRequest) -> BuildPlan:
         """As the files of the fixed state say."""
         tree = request.fixed
-        facts = detect(tree.paths, tree.read, changed_source=request.changed_source, changed_tests=request.changed_tests)
+        facts = detect(tree.paths, tree.read, changed_source=request.changed_source, changed_tests=request.changed_tests, ci=request.ci)
         return plan_python(
             facts,
             committed=request.committed,

@@ -6,18 +6,23 @@ import ast
 import fnmatch
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.languages.python.django import django_settings
 from podgym.envs.build.languages.python.facts import Framework, PythonFacts
 from podgym.envs.build.languages.python.needs import test_requirements, wanted_extras
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.languages.python.project import Project, Reader
+from podgym.envs.build.languages.python.pythons import claimed_minors
 from podgym.envs.build.languages.python.requirements import Requirements
 from podgym.envs.build.languages.python.setupfile import parse
 
 __all__ = ["detect", "project_root"]
 
 _MAX_TEST_FILES = 500
+_NO_CI = CiFacts()
 _COVERAGE = r"--cov\b"
 _PARALLEL = r"(^|[\s=])-n[\s=]*(auto|logical|\d+)|--numprocesses|--dist\b"
 _PLUGINS = (
@@ -26,19 +31,25 @@ _PLUGINS = (
     (r"\basyncio_mode\b|\basyncio_default_fixture_loop_scope\b", "pytest-asyncio"),
     (r"(^|\n)timeout\s*=|--timeout\b", "pytest-timeout"),
     (r"--benchmark", "pytest-benchmark"),
-    (r"\bDJANGO_SETTINGS_MODULE\b|--ds\b", "pytest-django"),
+    (r"(?i)\bDJANGO_SETTINGS_MODULE\b|--ds\b", "pytest-django"),
     (r"--random-order", "pytest-random-order"),
 )
 """What in pytest's settings needs which plug-in; pytest refuses options that it does not know."""
 
 
 def project_root(paths: Iterable[str], changed: Sequence[str]) -> str:
-    """Directory of the project that the changed source belongs to: the deepest one with metadata above all of it."""
+    """Directory of the project that the changed source belongs to: the deepest one with metadata above all of it, or above most."""
     homes = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in ("pyproject.toml", "setup.py")}
     if not homes - {""}:
         return ""
-    nearest = {next((home for home in _above(path) if home in homes), "") for path in changed if path.endswith(".py")}
-    return nearest.pop() if len(nearest) == 1 else ""
+    sources = [path for path in changed if path.endswith((".py", ".pyx", ".pxd", ".pyi"))] or changed
+    nearest = Counter(home for path in sources if (home := next((home for home in _above(path) if home in homes), None)) is not None)
+    if not nearest:
+        return next(iter(homes)) if len(homes) == 1 else ""
+    shared = [home for home in homes if all(home in _above(f"{one}/x") for one in nearest)]
+    if len(nearest) == 1 or not shared:
+        return nearest.most_common(1)[0][0]
+    return max(shared, key=len)
 
 
 def _above(path: str) -> list[str]:
@@ -46,33 +57,45 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
 
 
-def detect(paths: Sequence[str], read: Reader, *, changed_source: Sequence[str], changed_tests: Sequence[str]) -> PythonFacts:
+def detect(
+    paths: Sequence[str], read: Reader, *, changed_source: Sequence[str], changed_tests: Sequence[str], ci: CiFacts = _NO_CI
+) -> PythonFacts:
     """The project's facts. `paths` and `read` are the whole repository's, `changed_*` the fix's files, of the tests the runnable ones."""
     project = Project(project_root(paths, changed_source), paths, read)
     prefix = f"{project.root}/" if project.root else ""
     trees = _test_trees(paths, read, changed_tests)
-    requirements = test_requirements(project, trees)
+    requirements = test_requirements(project, trees, ci.commands)
     settings = _pytest_settings(project)
+    named = any(key.upper() == "DJANGO_SETTINGS_MODULE" for key in settings)
+    django = "" if named else django_settings(project, trees.values(), ci.commands)
+    if django:
+        # Its runner finds more files than pytest does by itself.
+        settings = {"python_files": "test*.py *_test.py", **settings}
     framework = _framework([trees.get(path) for path in changed_tests], project, settings, requirements)
     if framework == "pytest":
-        for plugin in ("pytest", *(plugin for pattern, plugin in _PLUGINS if re.search(pattern, _text(settings)))):
+        asked = [plugin for pattern, plugin in _PLUGINS if re.search(pattern, _text(settings))]
+        for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
             if plugin not in requirements.names:
                 requirements.add(plugin)
     changed = tuple(path.removeprefix(prefix) if path.startswith(prefix) else "../" * prefix.count("/") + path for path in changed_tests)
     return PythonFacts(
         root=project.root,
         installable=project.installable,
+        surely_built=project.surely_built,
         build_system=project.build_system,
         name=project.name,
         requires_python=project.requires_python,
         pinned_python=project.pinned_python,
-        claimed_pythons=project.claimed_pythons,
+        claimed_pythons=project.claimed_pythons or claimed_minors(ci.versions.get("python", ())),
         dependencies=project.dependencies,
         version_from=project.version_from,
         extras=wanted_extras(project, requirements),
         test_requirements=requirements.lines,
         framework=framework,
-        test_args=_pytest_args(settings) if framework == "pytest" else (),
+        test_args=(*_pytest_args(settings), *(["-o", f"python_files={settings['python_files']}"] if django else []))
+        if framework == "pytest"
+        else (),
+        django_settings=django,
         changed_tests=changed,
         suite=_suite(framework, settings, changed),
         src_layout=any(path.startswith("src/") and path.endswith(".py") for path in project.paths),

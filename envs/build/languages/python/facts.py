@@ -20,6 +20,8 @@ class PythonFacts(BaseModel):
     """The project's directory relative to the repository; empty for the repository itself."""
     installable: bool = False
     """It has metadata that an installer can use."""
+    surely_built: bool = True
+    """It says what builds it; where it does not, its tests may run on its files alone."""
     build_system: str = "none"
     """`setuptools`, `setup.py`, `hatchling`, `flit`, `poetry`, `pdm`, …; `none` for plain files."""
     name: str = ""
@@ -41,6 +43,8 @@ class PythonFacts(BaseModel):
     """Test files that the fix changes and that can be run, relative to `root`."""
     suite: tuple[str, ...] = ()
     """Targets of the whole suite; none where the framework finds the changed tests by itself."""
+    django_settings: str = ""
+    """The module that Django's tests are run with, where pytest's own settings name none."""
     src_layout: bool = False
     notes: tuple[str, ...] = ()
     """What was found and left out."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -24,6 +24,12 @@ __all__ = ["test_requirements", "wanted_extras"]
 _TEST_NAMES = re.compile(r"(unit)?-?test(s|ing|-requirements|-deps)?")
 _DEV_NAMES = re.compile(r"dev(el|elop|elopment)?(-dependencies)?|ci|qa|check")
 _REQUIREMENTS_FILE = re.compile(r"(.*/)?[^/]*require[^/]*(/[^/]*)?\.(txt|in|pip)", re.IGNORECASE)
+_PLAIN_LISTS = (
+    r"requirements\.txt",
+    r"requirements/(base|common|main|core|default|run(time)?|install|requirements|prod(uction)?|app|all)\.txt",
+    r"requirements\.in",
+)
+"""Best first."""
 _TEST_FACTOR = re.compile(r"(^|[-,{])(tests?|py3?|py3\d+|py3\.\d+)([-,}]|$)|py3\{")
 _IMPORT_NAMES = {
     "attrs": "attr",
@@ -37,9 +43,15 @@ _IMPORT_NAMES = {
 }
 
 
-def test_requirements(project: Project, tests: Mapping[str, ast.Module]) -> Requirements:
-    """Requirements of the test files whose syntax trees are given; `own_extras` are the project's extras among them."""
+def test_requirements(project: Project, tests: Mapping[str, ast.Module], commands: Sequence[str] = ()) -> Requirements:
+    """Requirements of the test files whose syntax trees are given; `own_extras` are the project's extras among them. `commands` are CI's.
+
+    Where no metadata say what the project itself needs to run, what its files list for that is among them.
+    """
     first = Requirements(project=project.name, notes=project.notes)
+    needs_to_run = Requirements(project=project.name, notes=project.notes)
+    if not project.lists_dependencies:
+        _from_lists(project, needs_to_run)
     _from_tables(project, first, _TEST_NAMES)
     _from_tox(project, first)
     first.add_all(session_installs(project.read("noxfile.py") or ""))
@@ -52,7 +64,7 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module]) -> Requ
         first.add_all(second.lines)
         first.own_extras += [*second.own_extras, *_extras(project, _DEV_NAMES)]
         project.notes += second.notes
-    second.add_all(_from_ci(project))
+    second.add_all(_from_ci(commands))
     missing = _imports(project, tests) - {_import_name(name) for name in first.names}
     for line in second.lines:
         if _import_name(Requirement(line).name) in missing:
@@ -64,7 +76,18 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module]) -> Requ
         if brought:
             first.own_extras.append(extra)
             missing -= brought
-    return first
+    needs_to_run.add_all(line for line in first.lines if canonicalize_name(Requirement(line).name) not in needs_to_run.names)
+    needs_to_run.own_extras += first.own_extras
+    return needs_to_run
+
+
+def _from_lists(project: Project, into: Requirements) -> None:
+    """A file of requirements without a purpose in its name, or Pipenv's."""
+    found = next((path for pattern in _PLAIN_LISTS for path in project.paths if re.fullmatch(pattern, path, re.IGNORECASE)), None)
+    if found is not None:
+        into.add_file(found, project.read)
+    elif isinstance(packages := project.pipfile.get("packages"), dict):
+        add_poetry(into, packages)
 
 
 def wanted_extras(project: Project, requirements: Requirements) -> tuple[str, ...]:
@@ -97,6 +120,8 @@ def _from_tables(project: Project, into: Requirements, names: re.Pattern[str]) -
         if isinstance(project.poetry.get("dev-dependencies"), dict):
             add_poetry(into, project.poetry["dev-dependencies"])
         into.add_all(_lines(project.table("tool", "uv").get("dev-dependencies")))
+        if isinstance(project.pipfile.get("dev-packages"), dict):
+            add_poetry(into, project.pipfile["dev-packages"])
     for path in project.paths:
         if _REQUIREMENTS_FILE.fullmatch(path) and path.count("/") <= 2:
             words = re.split(r"[^a-z]+", path.lower())
@@ -139,10 +164,10 @@ def _words(value: object) -> list[str]:
     return [word for line in _for_tests(_lines(value)) for word in re.split(r"[\s,]+", line) if word]
 
 
-def _from_ci(project: Project) -> list[str]:
+def _from_ci(commands: Sequence[str]) -> list[str]:
     found: list[str] = []
-    for text in project.ci_texts():
-        for match in re.finditer(r"pip3? install ([^\n|&;#]+)", text):
+    for command in commands:
+        for match in re.finditer(r"pip3? install ([^\n|&;#]+)", command):
             found += re.findall(r"(?:^|\s)['\"]?([A-Za-z][\w.-]*)(?=['\"\s\[<>=~]|$)", match[1])
     return found
 

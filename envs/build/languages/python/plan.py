@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.python.facts import PythonFacts
 from podgym.envs.build.languages.python.pythons import choose_python
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
@@ -53,19 +54,9 @@ def plan_python(
 
     Raises `BuildError` (no_toolchain) where no base image fits.
     """
-    if python:
-        why = "asked for"
-    else:
-        python, why = choose_python(
-            requires=facts.requires_python,
-            pinned=facts.pinned_python,
-            claimed=facts.claimed_pythons,
-            committed=committed,
-            installable=facts.installable,
-            available=[image.version for image in catalogue.here("python") or catalogue.of("python")],
-        )
+    python, base, why = _image(facts, python, committed=committed, catalogue=catalogue)
     env = dict(_TEST_ENV)
-    plain = not facts.installable and not facts.test_requirements and facts.framework == "unittest"
+    plain = not (facts.installable or facts.dependencies or facts.test_requirements) and facts.framework == "unittest"
     steps = _Steps(facts, cut=committed + timedelta(days=1), timeout_s=step_timeout_s, env=exports)
     if not plain:
         env |= {"PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "VIRTUAL_ENV": VENV}
@@ -74,7 +65,7 @@ def plan_python(
         python="python" if plain else f"{VENV}/bin/python",
         targets=facts.suite,
         args=facts.test_args,
-        env={"PYTHONPATH": f"{WORKDIR}/{facts.root}/src".replace("//", "/")} if facts.src_layout and not facts.installable else {},
+        env=_test_env(facts),
         cwd=facts.root or ".",
         timeout_s=suite_timeout_s,
     )
@@ -86,7 +77,7 @@ def plan_python(
         framework=facts.framework,
         name=facts.name,
         root=facts.root,
-        base=f"python:{python}-bookworm",
+        base=base,
         packages=() if plain else tuple(packages),
         dependencies=() if plain else steps.before(),
         install=() if plain else steps.after(),
@@ -96,6 +87,46 @@ def plan_python(
         changed=(tests.model_copy(update={"targets": facts.changed_tests}),) if facts.changed_tests else (),
         notes=facts.notes,
     )
+
+
+def _image(facts: PythonFacts, asked: str, *, committed: datetime, catalogue: Catalogue) -> tuple[str, str, str]:
+    """Version, name and why. One that is asked for may be one that the catalogue does not know; one that it knows not to be had is not
+    taken."""
+    if asked:
+        image = catalogue.choose("python", lambda version: version == asked)
+        name = f"python:{asked}-bookworm"
+        if image is None and name not in catalogue.absent:
+            return asked, name, "asked for"
+        image = image or catalogue.nearest("python", asked)
+        if image is not None:
+            return image.version, image.name, "asked for" if image.version == asked else f"the nearest to {asked}, asked for"
+    here, others = ([image.version for image in images] for images in (catalogue.here("python"), catalogue.of("python")))
+
+    def chosen(available: Sequence[str]) -> tuple[str, str]:
+        return choose_python(
+            requires=facts.requires_python,
+            pinned=facts.pinned_python,
+            claimed=facts.claimed_pythons,
+            committed=committed,
+            installable=facts.installable,
+            available=available,
+        )
+
+    try:
+        version, why = chosen(here)
+    except BuildError:
+        # What is not here may be pulled.
+        version, why = chosen(others)
+    return version, next(image.name for image in catalogue.of("python") if image.version == version), why
+
+
+def _test_env(facts: PythonFacts) -> dict[str, str]:
+    env = {}
+    if facts.src_layout and not (facts.installable and facts.surely_built):
+        env["PYTHONPATH"] = f"{WORKDIR}/{facts.root}/src".replace("//", "/")
+    if facts.django_settings:
+        env["DJANGO_SETTINGS_MODULE"] = facts.django_settings
+    return env
 
 
 _PRELUDE = """\
@@ -179,8 +210,10 @@ class _Steps:
         editable = f"install_project {shlex.quote(target + extras)}"
         if self._facts.version_from:
             lines.append(f"{editable} || {{ export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 PBR_VERSION=0.0.0; {editable}; }}")
-        else:
+        elif self._facts.surely_built:
             lines.append(editable)
+        else:
+            lines.append(f"{editable} || echo 'not installed: the project, of which nothing says how it is built' >> \"$log\"")
         return (self._step(lines),)
 
     def _step(self, lines: Sequence[str]) -> Step:

@@ -44,7 +44,6 @@ class Project:
         prefix = f"{root}/" if root else ""
         self.root = root
         self.read: Reader = lambda path: read(f"{prefix}{path}")
-        self.read_any = read
         self.all_paths = paths
         self.paths = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
         self.notes: list[str] = []
@@ -52,6 +51,7 @@ class Project:
         self.setup_cfg = self.ini("setup.cfg")
         self.tox = self.ini("tox.ini") or self._ini_text(self.table("tool", "tox").get("legacy_tox_ini"))
         self._tox_toml = self._toml("tox.toml")
+        self.pipfile = self._toml("Pipfile")
         self.setup_py = setup_arguments(self.read("setup.py") or "")
         self.project: Mapping[str, Any] = self.table("project")
         self.poetry: Mapping[str, Any] = self.table("tool", "poetry")
@@ -91,9 +91,16 @@ class Project:
 
     @property
     def installable(self) -> bool:
-        """An installer can use its metadata."""
-        described = bool(self.project or self.poetry or self.flit) or "metadata" in self.setup_cfg
+        """An installer can use its metadata: one looks for pyproject.toml or setup.py, and a project may say that it is no package."""
+        if self.poetry.get("package-mode") is False or self.table("tool", "uv").get("package") is False:
+            return False
+        described = bool(self.project or self.poetry or self.flit) or ("metadata" in self.setup_cfg and "pyproject.toml" in self.paths)
         return "setup.py" in self.paths or described or "build-system" in self.pyproject
+
+    @property
+    def surely_built(self) -> bool:
+        """It says what builds it. Metadata alone are also those of an application, which no build tool may know how to package."""
+        return "build-system" in self.pyproject or "setup.py" in self.paths or self.table("tool", "uv").get("package") is True
 
     @property
     def build_system(self) -> str:
@@ -137,7 +144,7 @@ class Project:
 
     @property
     def claimed_pythons(self) -> tuple[str, ...]:
-        """Minor versions in classifiers and tox, or else in CI, oldest first."""
+        """Minor versions in classifiers and tox, oldest first."""
         classifiers: list[object] = []
         for place in (self.project.get("classifiers"), self.poetry.get("classifiers"), self.setup_py.get("classifiers")):
             classifiers += place if isinstance(place, list) else []
@@ -146,20 +153,7 @@ class Project:
         texts.append(self.tox.get("tox", {}).get("envlist", "") or self.tox.get("tox", {}).get("env_list", ""))
         tox = self.table("tool", "tox")
         texts += [str(one) for one in tox.get("env_list", [])] if isinstance(tox.get("env_list"), list) else []
-        claimed = claimed_minors(texts)
-        return claimed or claimed_minors(self._ci_matrix())
-
-    def _ci_matrix(self) -> list[str]:
-        found = []
-        for text in self.ci_texts():
-            found += [match[1] for match in re.finditer(r"python(?:-version)?s?['\"]?\s*:(.*(?:\n\s+-.*)*)", text)]
-        return found
-
-    def ci_texts(self) -> list[str]:
-        """Texts of the CI services' files."""
-        places = re.compile(r"\.github/workflows/[^/]+\.ya?ml|\.travis\.yml|\.gitlab-ci\.yml|appveyor\.yml")
-        texts = (self.read_any(path) for path in self.all_paths if places.fullmatch(path))
-        return [text for text in texts if text is not None]
+        return claimed_minors(texts)
 
     def tox_tables(self, *names: str) -> list[dict[str, Any]]:
         """Tables of tox's own TOML (tox.toml, or `[tool.tox]`) by dotted name."""
@@ -176,16 +170,24 @@ class Project:
     @property
     def dependencies(self) -> tuple[str, ...] | None:
         """What `[project]` or `[tool.poetry]` lists; None where setuptools or a dynamic field decides."""
-        if not self.installable:
-            return ()
         found = Requirements(project=self.name)
         if self.project and "dependencies" not in (self.project.get("dynamic") or ()):
             found.add_all(self.project.get("dependencies") or ())
         elif self.poetry and isinstance(self.poetry.get("dependencies"), dict):
             add_poetry(found, self.poetry["dependencies"])
         else:
-            return None
+            return None if self.installable else ()
         return found.lines
+
+    @property
+    def lists_dependencies(self) -> bool:
+        """Whether its metadata say, in any way, what it needs to run."""
+        if self.project and "dependencies" in (*self.project, *(self.project.get("dynamic") or ())):
+            return True
+        if self.dependencies or "install_requires" in self.setup_cfg.get("options", {}):
+            return True
+        # Also where the list is computed, which is mostly read from the very file that would be taken in its place.
+        return re.search(r"\b(?:install_)?requires\s*=|\brequires-dist\b", self.read("setup.py") or "") is not None or bool(self.flit)
 
     @property
     def version_from(self) -> str:

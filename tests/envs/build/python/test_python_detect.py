@@ -8,17 +8,20 @@ from pydantic import ValidationError
 
 from podgym.envs.build import BuildOptions
 from podgym.envs.build.catalogue import Catalogue
+from podgym.envs.build.ci import read_ci
 from podgym.envs.build.languages.python.detect import detect, project_root
 from podgym.envs.build.languages.python.facts import PythonFacts
 from podgym.envs.build.languages.python.plan import plan_python
 from podgym.envs.build.plan import WORKDIR, BuildPlan
+from podgym.envs.build.tree import Tree
 
 UNITTEST = "import unittest\n\nclass T(unittest.TestCase):\n    def test_x(self): pass\n"
 
 
 def facts(files: Mapping[str, str], *, source: str = "calc.py", tests: tuple[str, ...] = ("tests/test_calc.py",)) -> PythonFacts:
     everything = {"calc.py": "", "tests/test_calc.py": UNITTEST, **files}
-    return detect(sorted(everything), everything.get, changed_source=[source], changed_tests=tests)
+    ci = read_ci(Tree(everything, lambda path: everything[path].encode()))
+    return detect(sorted(everything), everything.get, changed_source=[source], changed_tests=tests, ci=ci)
 
 
 def plan(found: PythonFacts) -> BuildPlan:
@@ -166,7 +169,8 @@ def test_development_places_serve_where_no_test_place_does() -> None:
         "requirements-test.txt": "pytest\n",
         "requirements-dev.txt": "black\npython-dateutil\nsphinx\n",
         ".github/workflows/ci.yml": "on: push\njobs:\n  test:\n    strategy:\n      matrix:\n        python-version:\n          - '3.9'\n"
-        "          - \"3.12\"\n    steps:\n      - run: pip install -U freezegun 'lxml==4' coverage\n",
+        '          - "3.12"\n    steps:\n      - uses: actions/setup-python@v5\n'
+        "        with:\n          python-version: ${{ matrix.python-version }}\n      - run: pip install -U freezegun 'lxml==4' coverage\n",
         "tests/test_calc.py": "import freezegun, calc\nfrom dateutil import tz\nimport json\ndef test_x(): pass\n",
     }
     found = facts(files)
@@ -221,6 +225,10 @@ def test_a_project_below_the_root() -> None:
     paths = ["pyproject.toml", "libs/a/pyproject.toml", "libs/b/setup.py", "libs/a/src/a.py"]
     assert project_root(paths, ["libs/a/src/a.py", "README.md"]) == "libs/a"
     assert project_root(paths, ["libs/a/src/a.py", "libs/b/b.py"]) == ""
+    assert project_root(paths[1:], ["libs/b/b.py", "libs/a/src/a.py", "libs/a/src/b.py"]) == "libs/a"
+    assert project_root(["a/setup.py", "a/sub/setup.py"], ["a/x.py", "a/sub/y.py"]) == "a"
+    assert project_root(["src/x.cpp", "python/setup.py"], ["src/x.cpp"]) == "python"
+    assert project_root(["src/x.cpp", "a/setup.py", "b/setup.py"], ["src/x.cpp"]) == ""
     files = {"libs/a/pyproject.toml": '[project]\nname = "a"\n', "libs/a/src/a.py": "", "libs/a/tests/test_a.py": UNITTEST}
     found = facts(files, source="libs/a/src/a.py", tests=("libs/a/tests/test_a.py", "tests/test_calc.py"))
     assert found.root == "libs/a"
@@ -231,6 +239,95 @@ def test_a_project_below_the_root() -> None:
 
 def test_src_without_metadata_is_put_on_the_path() -> None:
     assert plan(facts({"src/calc.py": ""})).tests[0].env == {"PYTHONPATH": f"{WORKDIR}/src"}
+
+
+LISTS = {"requirements.txt": "six\n-r base.txt\n", "base.txt": "attrs\n", "requirements-test.txt": "pytest\nsix\n"}
+NO_LISTS = "from setuptools import setup\nsetup(name='calc')\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "needed"),
+    [
+        (LISTS, ("six", "attrs", "pytest")),
+        ({**LISTS, "setup.py": NO_LISTS}, ("six", "attrs", "pytest")),
+        ({**LISTS, "setup.py": NO_LISTS.replace("name='calc'", "install_requires=open('requirements.txt').read()")}, ("pytest", "six")),
+        ({**LISTS, "pyproject.toml": "[project]\nname = 'calc'\ndynamic = ['dependencies']\n"}, ("pytest", "six")),
+        ({**LISTS, "pyproject.toml": "[tool.black]\n"}, ("six", "attrs", "pytest")),
+        ({"requirements/prod.txt": "six\n", "requirements/base.txt": "attrs\n"}, ("attrs",)),
+        ({"Pipfile": "[packages]\nsix = '*'\n[dev-packages]\npytest = {version = '>=7', markers = 'python_version > \"3\"'}\n"},
+         ("six", 'pytest>=7; python_version > "3"')),
+    ],
+)  # fmt: skip
+def test_what_no_metadata_list_is_taken_from_where_installers_are_pointed_at(files: dict[str, str], needed: tuple[str, ...]) -> None:
+    assert facts(files).test_requirements == needed
+
+
+@pytest.mark.parametrize("said", ["[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\nsix = '*'\n",
+                                  "[project]\nname = 'calc'\ndependencies = ['six']\n[tool.uv]\npackage = false\n"])  # fmt: skip
+def test_what_says_that_it_is_no_package_is_not_installed_but_what_it_needs_is(said: str) -> None:
+    found = facts({"pyproject.toml": said})
+    made = plan(found)
+    assert not found.installable and made.install == ()
+    assert made.dependencies[0].run.endswith("install six\n")
+
+
+def test_metadata_of_which_nothing_says_what_builds_them_need_not_be_installed() -> None:
+    said = "[project]\nname = 'calc'\ndependencies = []\n"
+    made = plan(facts({"pyproject.toml": said, "src/calc.py": ""}))
+    assert made.install[0].run.splitlines()[-1].startswith("install_project . || echo 'not installed: ")
+    assert made.tests[0].env == {"PYTHONPATH": f"{WORKDIR}/src"}
+    for more in ("[tool.uv]\npackage = true\n", "[build-system]\nrequires = ['setuptools']\n"):
+        assert plan(facts({"pyproject.toml": said + more})).install[0].run.splitlines()[-1] == "install_project ."
+    assert not facts({"setup.cfg": "[metadata]\nname = calc\n"}).installable
+
+
+MANAGE = "import os, sys\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n"
+DJANGO_TEST = "from django.test import TestCase\nclass T(TestCase):\n    def test_x(self): pass\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "settings"),
+    [
+        ({"manage.py": MANAGE}, "shop.settings"),
+        ({"manage.py": MANAGE, "tox.ini": "[testenv]\nsetenv =\n    DJANGO_SETTINGS_MODULE = tests.settings\n"}, "tests.settings"),
+        ({"tests/runtests.py": MANAGE.replace(".setdefault(", "[").replace(", 'shop", "] = 'shop").replace(")", "")}, "shop.settings"),
+        ({".travis.yml": "script: django-admin test --settings=tests.settings\n"}, "tests.settings"),
+        ({"manage.py": MANAGE, "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = a.b\n"}, ""),
+        ({"setup.py": NO_LISTS}, ""),
+    ],
+)
+def test_django_s_tests_have_the_settings_that_they_are_started_with(files: dict[str, str], settings: str) -> None:
+    found = facts({**files, "shop/tests.py": DJANGO_TEST}, source="shop/models.py", tests=("shop/tests.py",))
+    assert found.django_settings == settings
+    if settings:
+        assert "pytest-django" in found.test_requirements and found.framework == "pytest" and found.suite == ()
+        made = plan(found)
+        assert made.tests[0].env == {"DJANGO_SETTINGS_MODULE": settings}
+        assert "python_files=test*.py *_test.py" in made.tests[0].args
+    else:
+        assert found.framework == "unittest" or "pytest-django" in found.test_requirements
+    without = facts({**files, "tests/test_calc.py": UNITTEST})
+    assert without.django_settings == ""
+
+
+@pytest.mark.parametrize(
+    ("present", "absent", "asked", "image"),
+    [
+        ({"3.11", "3.12"}, (), "", "python:3.9-bookworm"),
+        ({"3.9", "3.12"}, (), "", "python:3.9-bookworm"),
+        ({"3.8", "3.12"}, (), "", "python:3.8-bookworm"),
+        (None, ("3.9",), "", "python:3.8-bookworm"),
+        (None, (), "3.7", "python:3.7-bookworm"),
+        (None, ("3.7",), "3.7", "python:3.8-bookworm"),
+        ({"3.12"}, ("3.10",), "3.10", "python:3.12-bookworm"),
+    ],
+)
+def test_the_image_is_one_that_can_be_had(present: set[str] | None, absent: tuple[str, ...], asked: str, image: str) -> None:
+    found = facts({"setup.py": "from setuptools import setup\nsetup(python_requires='>=3.8,<3.10')\n"})
+    named = "python:{}-bookworm".format
+    catalogue = Catalogue(present=None if present is None else frozenset(map(named, present)), absent=frozenset(map(named, absent)))
+    made = plan_python(found, committed=datetime(2024, 7, 1, tzinfo=UTC), catalogue=catalogue, python=asked)
+    assert made.base == image and made.toolchain in image
 
 
 def test_a_closed_network_is_told_to_installers() -> None:

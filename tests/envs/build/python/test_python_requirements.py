@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
@@ -31,6 +31,7 @@ def test_poetry_constraints(constraint: str, specifier: str) -> None:
     assert poetry_specifier(constraint) == specifier
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=3), st.sampled_from("^~"))
 def test_a_version_fulfils_its_own_constraint(release: list[int], mark: str) -> None:
     version = ".".join(map(str, release))
