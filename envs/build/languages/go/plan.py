@@ -15,6 +15,7 @@ from typing import Final
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.debian import lacking
 from podgym.envs.build.languages.go.arguments import build_tags
 from podgym.envs.build.languages.go.gomod import GoMod, Modules, differing
 from podgym.envs.build.languages.go.legacy import import_path, pinned_modules
@@ -31,7 +32,6 @@ from podgym.envs.build.languages.go.script import (
 )
 from podgym.envs.build.languages.go.source import debian_packages, uses_cgo
 from podgym.envs.build.languages.go.toolchain import choose_go, needed
-from podgym.envs.build.languages.rust.packages import wanted
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
 from podgym.sandbox import Limits, Step
@@ -117,7 +117,7 @@ class _Plan:
             root=units[0].directory,
             base=choice.image.name,
             mirror=request.catalogue.mirror,
-            packages=tuple(dict.fromkeys((*wanted(request.ci.packages), *packages))),
+            packages=tuple(dict.fromkeys((*lacking(request.ci.packages, headers=False), *packages))),
             manifests=self.manifests() if fetched else (),
             dependencies=(Step(run=start + download_script(fetched), timeout_s=request.step_timeout_s),) if fetched else (),
             install=tuple(Step(run=start + text, timeout_s=request.step_timeout_s) for text in install),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from podgym.envs.build.languages.debian import lacking
+
 __all__ = ["debian_packages"]
 
 _NEEDS: Final[dict[str, str]] = {
@@ -39,8 +41,8 @@ _NEEDS: Final[dict[str, str]] = {
 
 
 def debian_packages(dependencies: Iterable[str], ci: Iterable[str]) -> tuple[str, ...]:
-    """For the packages of all manifests, and what CI installs by name."""
+    """For the packages of all manifests, and what CI installs beyond what the image has."""
     found: list[str] = []
     for name in dependencies:
         found += _NEEDS.get(name, "").split()
-    return tuple(dict.fromkeys([*found, *ci]))
+    return tuple(dict.fromkeys([*found, *lacking(ci)]))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["debian_packages", "linker_packages", "wanted"]
+__all__ = ["debian_packages", "linker_packages"]
 
 _CRATES: Final[dict[str, tuple[str, ...]]] = {
     "alsa-sys": ("libasound2-dev",),
@@ -70,15 +70,6 @@ _CRATES: Final[dict[str, tuple[str, ...]]] = {
 }
 """The images of Rust have the compilers, git, and the headers of OpenSSL, SQLite, PostgreSQL, MySQL, curl, zlib and the like."""
 _LINKERS: Final = {"mold": "mold", "lld": "lld", "clang": "clang", "gold": "binutils"}
-_THERE: Final = frozenset(
-    {
-        "build-essential", "ca-certificates", "curl", "g++", "gcc", "git", "gnupg", "libc6-dev", "libssl-dev", "make", "openssh-client",
-        "openssl", "pkg-config", "sudo", "tar", "wget",
-    }
-)  # fmt: skip
-_CROSS: Final = re.compile(
-    r".*(aarch64|armhf|arm64|armv7|gnueabi|mips|riscv|powerpc|s390x|sparc|i386|i686|mingw|wasm).*|qemu.*|.*multilib|musl-.*"
-)
 _LOCKED: Final = re.compile(r'^name = "([\w-]{1,200})"$', re.MULTILINE)
 
 
@@ -86,11 +77,6 @@ def debian_packages(lock: str, names: Iterable[str]) -> list[str]:
     """For the crates of a lock file, and those that manifests name."""
     crates = {*_LOCKED.findall(lock), *names}
     return [package for crate, packages in _CRATES.items() if crate in crates for package in packages]
-
-
-def wanted(packages: Iterable[str]) -> list[str]:
-    """Those of CI's packages that the toolchains' images lack, and that are not for other machines."""
-    return [package for package in packages if package not in _THERE and not _CROSS.fullmatch(package)]
 
 
 def linker_packages(config: str) -> list[str]:

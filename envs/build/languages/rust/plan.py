@@ -16,8 +16,9 @@ from typing import Final
 
 from podgym.envs.build.catalogue import version_key
 from podgym.envs.build.languages.contract import PlanRequest
+from podgym.envs.build.languages.debian import lacking
 from podgym.envs.build.languages.rust.manifest import MANIFEST, Cargo, dependency_tables
-from podgym.envs.build.languages.rust.packages import debian_packages, linker_packages, wanted
+from podgym.envs.build.languages.rust.packages import debian_packages, linker_packages
 from podgym.envs.build.languages.rust.script import (
     ENVIRONMENT,
     PATH,
@@ -120,7 +121,7 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
         root=roots[0],
         base=toolchain.image.name,
         mirror=request.catalogue.mirror,
-        packages=tuple(dict.fromkeys((*wanted(request.ci.packages), *debian_packages(locks, named), *linker_packages(config)))),
+        packages=tuple(dict.fromkeys((*lacking(request.ci.packages), *debian_packages(locks, named), *linker_packages(config)))),
         manifests=manifests,
         dependencies=tuple(dependencies),
         install=tuple(install),
