@@ -10,6 +10,7 @@ from podgym.envs.build.catalogue import BaseImage
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.native import autotools, cmake, make, meson, needs
+from podgym.envs.build.languages.native.checkers import checkers_off
 from podgym.envs.build.languages.native.choice import Choice, choose
 from podgym.envs.build.languages.native.paths import NativePaths, owns, vendored
 from podgym.envs.build.languages.native.pythonneeds import python_needs
@@ -59,6 +60,7 @@ class NativeModule:
             framework="program",
             script=test,
             report=ReportSource(format="mixed", max_bytes=64 << 20),
+            env=checkers_off(request.base, choice.root),
             timeout_s=request.suite_timeout_s,
         )
         python = python_needs(request.fixed, request.ci.commands)
@@ -124,7 +126,8 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     """Packages, the step before the repository is there, the one after, and the test script."""
     tree, ci, root = request.fixed, request.ci, choice.root
     variables = dict(request.exports)
-    environment = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
+    kept = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
+    environment = {name: value for name, value in kept.items() if name not in checkers_off(request.base, root)}
     found = [
         *needs.ci_needs(ci),
         *needs.manager_needs(tree, root),

@@ -83,7 +83,8 @@ def ending() -> str:
     """How every test script ends: reports of single programs that contradict the whole are dropped; what did not compile has no
     report at all. Takes `code`."""
     return f"""\
-words='<failure|<error|success="false"|result="(fail|err|abort|FAIL)|status="(fail|FAIL)|result: (FAIL|ERROR|XPASS)'
+words='<failure|<error|<OverallResultsTestCases [^>]*failures="[1-9]'
+words="$words"'|result="(fail|err|abort|FAIL)|status="(fail|FAIL)|result: (FAIL|ERROR|XPASS)'
 failing() {{ grep -rlE "$words" "$out" 2>/dev/null; }}
 red() {{ failing | grep -q . || {{ [ ! -d "$out/exit-code" ] || cat "$out"/exit-code/*; }} 2>/dev/null |
   awk -F'\\t' '$2 != 0 && $2 != 77 {{ found = 1 }} END {{ exit !found }}'; }}

@@ -56,6 +56,23 @@ REPOSITORIES = {
 }  # fmt: skip
 
 
+CHECKED = {
+    "tests/defs.sh": 'use=${USE_VALGRIND-1}\n[ "${LIB_WITH_MEMCHECK:-"yes"}" = no ] || use=1\n',
+    "tests/run-all": ": ${TEST_VALGRIND:=ON}\n${VALGRIND_OPTS:-x} $VALGRIND\n",
+    "tests/checks.mk": "MEMCHECK ?= true\nOTHER ?= 1\nVALGRIND_TOOL = 1\n",
+    "third_party/x/test.sh": "${OTHER_VALGRIND-1}\n",
+}
+
+
+@pytest.mark.parametrize("system", REPOSITORIES)
+def test_tests_run_without_checkers_that_no_image_has(plan: Planner, system: str) -> None:
+    files = {**SOURCES, **REPOSITORIES[system]}
+    assert not plan(files).tests[0].env
+    (command,) = plan({**files, **CHECKED}, changed=tuple(files), ci=CiFacts(env={"USE_VALGRIND": "1", "OTHER": "2"})).tests
+    assert command.env == {"LIB_WITH_MEMCHECK": "no", "MEMCHECK": "false", "TEST_VALGRIND": "OFF", "USE_VALGRIND": "0"}
+    assert "USE_VALGRIND" not in command.script
+
+
 @pytest.mark.parametrize("system", REPOSITORIES)
 def test_each_build_system(plan: Planner, system: str) -> None:
     made = plan({**REPOSITORIES[system], **SOURCES})

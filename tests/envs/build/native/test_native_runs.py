@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.languages.native.shell import ending
 from podgym.envs.build.plan import BuildPlan
 from podgym.verifiers.reports import ReportFile, parse_report
 
@@ -41,7 +42,8 @@ class Machine:
         """The exit code, and outcomes by id; none where there is no report."""
         report = self.folder / "report"
         shutil.rmtree(report, ignore_errors=True)
-        code = self._run(self.plan.tests[0].script.replace("{report}", str(report)))
+        (command,) = self.plan.tests
+        code = self._run(command.script.replace("{report}", str(report)), **command.env)
         files = [
             ReportFile(path.read_bytes(), str(path.relative_to(report).with_suffix("")))
             for path in sorted(report.rglob("*"))
@@ -53,11 +55,13 @@ class Machine:
         assert found.disagreement == ""
         return code, dict(found.outcomes)
 
-    def _run(self, script: str) -> int:
+    def _run(self, script: str, **env: str) -> int:
         moved = script.replace("/testbed", str(self.folder / "testbed")).replace("/opt/podgym", str(self.folder / "podgym"))
         done = subprocess.run(
-            ["sh", "-c", moved], capture_output=True, text=True, check=False, timeout=110, cwd=self.folder, errors="replace"
-        )
+            ["sh", "-c", moved],
+            env={**os.environ, **env},
+            capture_output=True, text=True, check=False, timeout=110, cwd=self.folder, errors="replace",
+        )  # fmt: skip
         self.log = done.stdout + done.stderr
         return done.returncode
 
@@ -302,3 +306,36 @@ def test_a_makefile_through_all_its_states(tmp_path: Path, plan: Planner) -> Non
     machine.write({"src/calc.h": HEADER, **BROKEN})
     code, outcomes = machine.test()
     assert code != 0 and outcomes == {}, machine.log
+
+
+CHECKER = """\
+use=${USE_VALGRIND-1}
+command -v valgrind >/dev/null || use=0
+if [ "$use" -eq 1 ]; then valgrind ./test_twice; else ./test_twice; fi
+"""
+
+
+@pytest.mark.skipif(shutil.which("make") is None or shutil.which("cc") is None, reason="make or cc is not installed")
+def test_a_checker_of_this_machine_is_not_used(plan: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may not work in a sandbox, and the image has none."""
+    bad = tmp_path / "bin" / "valgrind"
+    bad.parent.mkdir()
+    bad.write_text("#!/bin/sh\necho 'no debugging symbols' >&2\nexit 1\n")
+    bad.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bad.parent}:{os.environ['PATH']}")
+    make = "test: test_twice\n\tsh tests/run.sh\n\ntest_twice: tests/test_twice.c\n\t$(CC) -Isrc -o $@ $<\n"
+    files = {**BASE, "Makefile": make, "tests/run.sh": CHECKER}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    code, outcomes = machine.test()
+    assert (code, set(outcomes.values())) == (0, {"passed"}), machine.log
+
+
+def test_an_assertion_that_only_warns_leaves_its_report(tmp_path: Path) -> None:
+    report = tmp_path / "gtest-xml" / "unit.xml"
+    report.parent.mkdir()
+    sums = '<doctest>\n<Expression success="false" type="WARN"/>\n<OverallResultsTestCases successes="{}" failures="{}"/>\n</doctest>\n'
+    for successes, failures in ((2, 0), (1, 1)):
+        report.write_text(sums.format(successes, failures))
+        done = subprocess.run(["sh", "-c", f"out={tmp_path}\ncode=0\n{ending()}"], check=False, timeout=20)
+        assert (done.returncode, report.exists()) == (0, failures == 0)
