@@ -32,6 +32,7 @@ __all__ = ["Finding", "examine"]
 
 _GIB = 1 << 30
 _GIT = (2, 30)
+_TOOLS = {"java": "JDK", "gcc": "GCC"}
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -51,7 +52,7 @@ class Finding(BaseModel):
 def examine() -> list[Finding]:
     """Every check, in order. Takes a second or two."""
     checks: tuple[Callable[[], Finding], ...] = (
-        _python, _git, _sandboxes, _cgroups, _pythons, _docker, _ray, _torch, _processors, _memory, _disk, _shared_memory, _files, _browser,
+        _python, _git, _sandboxes, _cgroups, _toolchains, _docker, _ray, _torch, _processors, _memory, _disk, _shared_memory, _files, _browser,
     )  # fmt: skip
     return [check() for check in checks]
 
@@ -146,11 +147,18 @@ async def _in_sandbox(config: LocalConfig, script: str) -> _Tried:
         await provider.close()
 
 
-def _pythons() -> Finding:
-    from podgym.sandbox.local.pythons import find_pythons
+def _toolchains() -> Finding:
+    from podgym.sandbox.local.toolchains import Toolchains
 
-    found = ", ".join(sorted(find_pythons({}), key=lambda name: int(name.partition(".")[2])))
-    return Finding(name="Pythons", status="ok", found=found, meaning="Versions that local sandboxes of Python tasks can have.")
+    versions = Toolchains({}).versions()
+    there = [f"{_TOOLS.get(tool, tool.title())} {', '.join(found)}" for tool, found in versions.items() if found]
+    lacking = [_TOOLS.get(tool, tool.title()) for tool, found in versions.items() if not found]
+    return Finding(
+        name="toolchains",
+        status="ok",
+        found="; ".join([*there, *([f"no {', no '.join(lacking)}"] if lacking else [])]),
+        meaning="Local sandboxes can have these; tasks that want others need the docker provider.",
+    )
 
 
 def _docker() -> Finding:

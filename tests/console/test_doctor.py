@@ -1,6 +1,9 @@
-"""What the doctor says about bounds on sandboxes."""
+"""What the doctor says about bounds on sandboxes, and about the toolchains that they can have."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -30,3 +33,24 @@ def test_the_bound_that_is_set_is_what_counts(
 def test_the_bound_is_read_from_a_real_sandbox() -> None:
     tried = health._try_sandbox("cat /proc/self/cgroup")
     assert tried.unbounded or tried.memory_bytes == tried.asked_bytes == ASKED
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"),
+    [
+        ({"python": ("3.9", "3.11"), "go": ("1.20", "1.22.1"), "java": ("17.0.9",), "gcc": ("12.2.0",)},
+         "Python 3.9, 3.11; Go 1.20, 1.22.1; JDK 17.0.9; GCC 12.2.0"),
+        ({"python": ("3.11",), "rust": (), "java": (), "node": ("20.1.0",)}, "Python 3.11; Node 20.1.0; no Rust, no JDK"),
+    ],
+)  # fmt: skip
+def test_toolchains_are_told_in_a_line(monkeypatch: pytest.MonkeyPatch, versions: Mapping[str, tuple[str, ...]], said: str) -> None:
+    monkeypatch.setattr("podgym.sandbox.local.toolchains.Toolchains.versions", lambda _: versions)
+    finding = health._toolchains()
+    assert (finding.status, finding.found) == ("ok", said)
+
+
+def test_toolchains_of_this_machine() -> None:
+    python = ".".join(map(str, sys.version_info[:2]))
+    found = health._toolchains().found
+    assert found.startswith("Python ") and python in found.partition(";")[0]
+    assert all(name in found for name in ("Go", "Rust", "Node", "JDK", "Maven", "Gradle", "GCC"))

@@ -262,6 +262,8 @@ class TestFinding:
             toolchains.find("rust:1.97", image="task")
         assert {"rust:1.70-bookworm", "rust:1.95-bookworm"} <= toolchains.bases()
         assert "rust:1.97" not in toolchains.bases()
+        versions = toolchains.versions()
+        assert versions["rust"][0].startswith("1.70.") and versions["rust"][-1].endswith("-nightly") and versions["go"] == ()
 
     def test_node_of_every_manager(self, machine):
         roots = [

@@ -58,6 +58,11 @@ class Toolchains:
         wanted = wanted_of(base)
         return wanted is None or all(self._best(tool, version) is not None for tool, version in wanted.parts)
 
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """What is installed of each tool, the oldest first; asks all of them."""
+        tools = ("python", *KINDS)
+        return {tool: tuple(sorted({found.version for found in self._of(tool)}, key=lambda one: (numbers(one), one))) for tool in tools}
+
     def bases(self) -> frozenset[str]:
         """Public names of base images that sandboxes can have here."""
         names = [f"python:{version}" for version in self._pythons]
