@@ -30,6 +30,10 @@ _OTHERS: Final = {
     "cr": "Crystal", "f90": "Fortran", "sh": "shell", "el": "Emacs Lisp", "vue": "Vue", "svelte": "Svelte", "sql": "SQL",
 }  # fmt: skip
 _NOT_OURS: Final = re.compile(r"(^|/)(vendor|third_party|third-party|node_modules|external|deps|\.git)/")
+_DATA: Final = re.compile(
+    r"(?i)(^|/)(__fixtures__|__snapshots__|assets|corpus|examples?|fixtures?|golden|resources|samples?|snapshots?|test[-_]?data)/"
+)
+"""What a program is tried on may be in any language, and many files of it."""
 _BUILD_FILES: Final[dict[str, Language]] = {
     "pyproject.toml": "python", "setup.py": "python", "setup.cfg": "python", "pom.xml": "java", "build.gradle": "java",
     "build.gradle.kts": "java", "go.mod": "go", "Cargo.toml": "rust",
@@ -46,10 +50,12 @@ def language_shares(paths: Iterable[str]) -> dict[Language, float]:
 def detect_language(tree: Tree, changed: Iterable[str]) -> Language:
     """The language that the fix is to be built and tested in. Raises `BuildError` (unsupported_language) for a ninth one.
 
-    `changed` are all changed paths. A header alone is C++ where the repository's native sources mostly are, and a fix of
-    scripts in a project whose build files are another language's still belongs to the scripts.
+    Data count only where nothing else is changed. `changed` are all changed paths. A header alone is C++ where the repository's native
+    sources mostly are, and a fix of scripts in a project whose build files are another language's still belongs to the scripts.
     """
     paths = [path for path in changed if not _NOT_OURS.search(path)] or list(changed)
+    code = [path for path in paths if not _DATA.search(path)]
+    paths = code if any(_language(path) is not None or _extension(path) in ("h", *_OTHERS) for path in code) else paths
     own = Counter(found for path in paths if (found := _language(path)) is not None)
     shares = language_shares(tree.paths)
     headers = sum(_extension(path) == "h" for path in paths)
@@ -68,9 +74,9 @@ def detect_language(tree: Tree, changed: Iterable[str]) -> Language:
             reason="unsupported_language",
             remedy="Choose a commit in Python, Java, Go, Rust, JavaScript, TypeScript, C or C++.",
         )
-    for name in ("pyproject.toml", "setup.py", "pom.xml", "build.gradle", "build.gradle.kts", "go.mod", "Cargo.toml"):
-        if name in tree and shares.get(_BUILD_FILES[name], 0.0) > 0:
-            return _BUILD_FILES[name]
+    for name, language in _BUILD_FILES.items():
+        if name in tree and shares.get(language, 0.0) > 0:
+            return language
     if shares:
         return next(iter(shares))
     raise BuildError(

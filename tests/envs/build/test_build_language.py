@@ -25,6 +25,10 @@ def tree(*paths: str) -> Tree:
         (["a.c", "b.c", "c.c", "d.c", "e.c", "f.c", "tests/x.cpp"], ["a.c"], "c"),
         (["go.mod", "a.go", "README.md"], ["README.md"], "go"),
         (["pom.xml", "src/main/java/A.java"], ["src/main/resources/a.txt", "src/test/resources/b.txt"], "java"),
+        (["lint/a.py"], ["lint/a.py", "tests/fixtures/a.js", "tests/fixtures/b.js"], "python"),
+        (["a.rs"], ["a.rs", "testdata/a.java", "tests/test-data/b.java"], "rust"),
+        (["a.js", "examples/b.js"], ["examples/b.js", "README.md"], "javascript"),
+        (["setup.cfg", "a.py", "b.c", "c.c"], ["README.md"], "python"),
         (["main.go", "vendor/x/a.c", "vendor/x/b.c"], ["main.go", "vendor/x/a.c", "vendor/x/b.c"], "go"),
     ],
 )

@@ -98,8 +98,7 @@ def _tasks(build: GradleBuild, request: PlanRequest) -> tuple[list[tuple[str, st
         if directory is None:
             notes.append(f"{path} is outside of the build: its tests are left out")
         else:
-            name = source_set(path)
-            found[directory, name if name and not name.startswith("test-") else "test"] = None
+            found[directory, _task(source_set(path))] = None
     for path in request.changed_source:
         directory = build.owner(path)
         if directory is not None and path.endswith(SOURCES) and source_set(path):
@@ -109,6 +108,13 @@ def _tasks(build: GradleBuild, request: PlanRequest) -> tuple[list[tuple[str, st
     if len(found) > _MAX_PROJECTS:
         notes.append(f"the fix touches {len(found)} test tasks: {_MAX_PROJECTS} are run")
     return [*found][:_MAX_PROJECTS] or [(build.root, "test")], notes
+
+
+def _task(sources: str) -> str:
+    """Of the tests of a source set: mostly of its name, but not where it is shared by platforms or by other tests."""
+    if not sources or sources.startswith("test-") or sources == "testFixtures":
+        return "test"
+    return "jvmTest" if sources == "commonTest" else sources
 
 
 def _wrapper_files(request: PlanRequest, build: GradleBuild) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Which paths of a Java repository are tests, and which test file an id comes from.
 
-The directory decides: `src/NAME` with a test-like name, or a directory `test` or `tests` of an older layout; nothing below
-`src/main` is a test. A file there is runnable where its name is one that runners look for, or where it holds tests by what it says.
+The directory decides: `src/NAME` with a test-like name, or a directory `test` or `tests` of an older layout that is no part of the file's
+package; nothing below `src/main` is a test. A file there is runnable where its name is one that runners look for, or where it holds tests
+by what it says.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _SAYS: Final = re.compile(
     r"(?:^|[\s{};])@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|Property|Theory|ArchTest|RunWith|Suite)\b"
     r"|\bextends\s+[\w.]*(?:TestCase|Specification)\b|:\s*\w+Spec\b"
 )
+_PACKAGE: Final = re.compile(r"^\s*package\s+([\w.]+)", re.MULTILINE)
+_TOPS: Final = frozenset({"com", "org", "net", "io", "de", "main", "java"})
+"""Where packages mostly begin, for files that do not say it."""
 _COMMENT: Final = re.compile(r"^\s*(?:\*|//|/\*).*$", re.MULTILINE)
 _INHERITS: Final = re.compile(r"\bclass\s+\w+(?:<[^{]*>)?\s+extends\s+\w*Test|^\s*class\s+\w+\s*:\s*\w*(?:Test|Spec)", re.MULTILINE)
 
@@ -67,13 +71,18 @@ class JavaTestPaths:
         if path in self._globs:
             return True
         *directories, file = path.split("/")
-        # Below the root of the packages a directory is a part of a name (`com/example/test/Runner.java`).
-        for directory in directories:
-            if directory in ("com", "org", "net", "io", "de", "main", "java"):
-                break
-            if _DIRECTORY.fullmatch(directory):
-                return True
+        if any(map(_DIRECTORY.fullmatch, self._above_package(path, directories))):
+            return True
         return file.endswith(SOURCES) and _ROOT_NAME.fullmatch(file.partition(".")[0]) is not None
+
+    def _above_package(self, path: str, directories: list[str]) -> list[str]:
+        """Directories that are no part of the name of a package (`com/example/test/Runner.java`)."""
+        stated = _PACKAGE.search(self._tree.read(path) or "") if path.endswith(SOURCES) else None
+        package = stated[1].split(".") if stated else []
+        if package and directories[-len(package) :] == package:
+            return directories[: -len(package)]
+        end = next((place for place, name in enumerate(directories) if name in _TOPS), len(directories))
+        return directories[:end]
 
     def is_runnable(self, path: str) -> bool:
         """A file that holds tests by what it says, or whose class has a test's name and inherits; an abstract one counts for those

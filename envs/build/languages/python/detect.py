@@ -19,9 +19,11 @@ from podgym.envs.build.languages.python.pythons import claimed_minors
 from podgym.envs.build.languages.python.requirements import Requirements
 from podgym.envs.build.languages.python.setupfile import parse
 
-__all__ = ["detect", "project_root"]
+__all__ = ["detect", "project_root", "test_file_patterns"]
 
 _MAX_TEST_FILES = 500
+_MAX_HOMES = 20
+_SETTINGS_FILES = frozenset({"pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"})
 _NO_CI = CiFacts()
 _COVERAGE = r"--cov\b"
 _PARALLEL = r"(^|[\s=])-n[\s=]*(auto|logical|\d+)|--numprocesses|--dist\b"
@@ -103,9 +105,18 @@ def detect(
     )
 
 
+def test_file_patterns(paths: Sequence[str], read: Reader) -> tuple[str, ...]:
+    """`python_files` of pytest's settings, of the repository and of the projects in it."""
+    homes = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in _SETTINGS_FILES}
+    found: dict[str, None] = {}
+    for home in sorted(homes, key=lambda home: (home.count("/") + bool(home), home))[:_MAX_HOMES]:
+        found.update(dict.fromkeys(_pytest_settings(Project(home, paths, read)).get("python_files", "").split()))
+    return tuple(found)
+
+
 def _test_trees(paths: Sequence[str], read: Reader, changed: Sequence[str]) -> dict[str, ast.Module]:
     """Syntax trees of the changed and then the other test files, as far as this Python can parse them."""
-    kinds = PythonTestPaths(paths)
+    kinds = PythonTestPaths(paths, test_file_patterns(paths, read))
     others = [path for path in paths if path.endswith(".py") and kinds.is_test(path)]
     trees = {}
     for path in dict.fromkeys((*changed, *others[:_MAX_TEST_FILES])):

@@ -1,47 +1,56 @@
 """Which paths of a Python project are tests.
 
-A path is a test where its name says so (`test_*.py`, `*_test.py`, `conftest.py`), or where it lies in a directory of
-tests, whatever it is (data, snapshots, helpers). A directory named `test` or `testing` may also be part of a library,
-so inside a package it counts only if it holds files that are tests by name.
+A path is a test where its name says so (`test_*.py`, `testX.py`, `*_test.py`, `conftest.py`, what pytest is told to look for), or where
+it lies in a directory of tests, whatever it is (data, snapshots, helpers). A directory named `test` or `testing` may also be part of a
+library, so inside a package it counts only if it holds files that are tests by name.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 __all__ = ["PythonTestPaths"]
 
-_TEST_NAME = re.compile(r"(test_.*|.*_tests?|tests?|conftest)\.py")
-_RUNNABLE_NAME = re.compile(r"(test_.*|.*_tests?|tests?)\.py")
+_RUNNABLE_NAME = re.compile(r"(test_.*|test[A-Z0-9].*|.*_tests?|tests?)\.py")
+_RUNNABLE_AMONG_TESTS = re.compile(r"[A-Z]\w*Tests?\.py")
+"""A name that is a test's only in a directory of tests."""
 _SURE_DIRECTORIES = frozenset({"tests", "unittests", "unit_tests", "functional_tests", "integration_tests"})
 _LIKELY_DIRECTORIES = frozenset({"test", "testing"})
 
 
 class PythonTestPaths:
-    """Tells tests from source among the paths of one project."""
+    """Tells tests from source among the paths of one project; `patterns` are those that pytest is told to look for."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], patterns: Iterable[str] = ()) -> None:
+        # A pattern of every file, in a project whose tests have a directory of their own, tells nothing.
+        self._patterns = tuple(pattern for pattern in patterns if pattern.rpartition("/")[2] not in ("*", "*.py"))
         self._packages: set[str] = set()
         self._holding_tests: set[str] = set()
         for path in paths:
             directory, _, name = path.rpartition("/")
             if name == "__init__.py":
                 self._packages.add(directory)
-            elif _TEST_NAME.fullmatch(name):
+            elif self._is_named(path) or name == "conftest.py":
                 self._holding_tests.update(_ancestors(directory))
 
     def is_test(self, path: str) -> bool:
         """True for a test and for whatever lies beside tests."""
-        directory, _, name = path.rpartition("/")
-        if _TEST_NAME.fullmatch(name):
+        directory = path.rpartition("/")[0]
+        if self._is_named(path) or path.rpartition("/")[2] == "conftest.py":
             return True
         return any(self._is_test_directory(ancestor) for ancestor in _ancestors(directory))
 
     def is_runnable(self, path: str) -> bool:
         """True for a test file that a runner can be pointed at (`conftest.py` and helpers are not)."""
-        return _RUNNABLE_NAME.fullmatch(PurePosixPath(path).name) is not None and self.is_test(path)
+        return self.is_test(path) and (self._is_named(path) or _RUNNABLE_AMONG_TESTS.fullmatch(PurePosixPath(path).name) is not None)
+
+    def _is_named(self, path: str) -> bool:
+        name = PurePosixPath(path).name
+        told = any(fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in self._patterns)
+        return _RUNNABLE_NAME.fullmatch(name) is not None or (told and name.endswith(".py"))
 
     def _is_test_directory(self, directory: str) -> bool:
         parent, _, name = directory.rpartition("/")

@@ -62,6 +62,16 @@ def test_the_tasks_of_the_touched_projects() -> None:
         assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("sources", "task"),
+    [("test", "test"), ("test-jdk17", "test"), ("testFixtures", "test"), ("jvmTest", "jvmTest"), ("commonTest", "jvmTest")],
+)
+def test_a_source_set_is_run_by_its_task(sources: str, task: str) -> None:
+    path = f"api/src/{sources}/java/a/OneTest.java"
+    command = JAVA.plan(request({**BUILD, path: TEST.format("OneTest")}, tests=[path])).tests[0]
+    assert f":api:{task} " in command.script or command.script.rstrip().endswith(f":api:{task}")
+
+
 def test_the_jdk_is_one_that_gradle_runs_on() -> None:
     old = {**BUILD, "gradle/wrapper/gradle-wrapper.properties": WRAPPER.format("6.9.4")}
     plan = JAVA.plan(request(old, source=[], tests=["core/db/src/test/java/a/DbTest.java"], present=None))

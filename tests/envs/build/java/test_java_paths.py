@@ -31,6 +31,8 @@ FILES = {
     "test/a/FlatTest.java": TEST.format("FlatTest"),
     "src/java/com/example/Tool.java": "class Tool {}",
     "src/com/example/latest/Manifest.java": "class Manifest {}",
+    "source/uk/shop/testing/Kit.java": "// a kit\npackage uk.shop.testing;\nclass Kit {}",
+    "tests/uk/shop/Kit.java": "package uk.shop;\nclass Kit {}",
     "README.md": "",
     "pom.xml": "",
 }
@@ -43,7 +45,7 @@ RUNNABLE = {
 }  # fmt: skip
 SOURCE = {
     "src/main/java/a/B.java", "src/main/java/a/test/Runner.java", "src/main/java/a/SpeedTest.java", "src/java/com/example/Tool.java",
-    "src/com/example/latest/Manifest.java", "README.md", "pom.xml",
+    "src/com/example/latest/Manifest.java", "source/uk/shop/testing/Kit.java", "README.md", "pom.xml",
 }  # fmt: skip
 
 

@@ -4,8 +4,10 @@ import pytest
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.history import read_fix
+from podgym.envs.build.languages.python import PYTHON
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.split import Split, split_fix
+from podgym.envs.build.tree import Tree
 from podgym.envs.repository import RepositoryError, SourceRepository
 
 
@@ -73,6 +75,26 @@ def test_renamed_and_deleted_test_files(history, source) -> None:
 def test_paths_of_tests(path: str, expected: bool) -> None:
     kinds = PythonTestPaths(["pkg/__init__.py", "pkg/test/__init__.py", "lib/__init__.py", "lib/test/test_x.py", path])
     assert kinds.is_test(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "is_test", "runnable"),
+    [
+        ("pkg/testParser.py", True, True),
+        ("tests/ParserTest.py", True, True),
+        ("pkg/SpeedTest.py", False, False),
+        ("tests/tester.py", True, False),
+        ("tests/conftest.py", True, False),
+        ("pkg/check_parser.py", True, True),
+        ("pkg/specs/parser.py", True, True),
+        ("pkg/check_parser.c", False, False),
+        ("pkg/parser.py", False, False),
+    ],
+)
+def test_what_pytest_is_told_to_look_for_is_a_test(path: str, is_test: bool, runnable: bool) -> None:
+    files = {"pytest.ini": "[pytest]\npython_files = check_*.py\n    */specs/*_.py */specs/p*.py *.py\n", "pkg/__init__.py": "", path: ""}
+    kinds = PYTHON.test_paths(Tree(files, lambda name: files[name].encode()))
+    assert (kinds.is_test(path), kinds.is_runnable(path)) == (is_test, runnable)
 
 
 @pytest.mark.parametrize(
