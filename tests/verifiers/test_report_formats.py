@@ -240,19 +240,24 @@ def event(action: str, test: str = "", package: str = "m/p", **more: object) -> 
 @pytest.mark.parametrize(
     ("document", "outcomes"),
     [
-        (go(event("run", "T"), event("pass", "T"), event("pass")), {"m/p::T": "passed"}),
-        (go(event("run", "T"), event("skip", "T"), event("pass")), {"m/p::T": "skipped"}),
-        (go(event("run", "T"), event("fail", "T"), event("fail")), {"m/p::T": "failed"}),
-        (go(event("run", "T"), event("fail")), {"m/p::T": "error"}),
-        (go(event("run", "T"), event("pass", "T"), event("fail")), {"m/p::T": "passed", "m/p": "error"}),
-        (go(event("run", "T"), event("pass", "T")), {"m/p::T": "passed", "m/p": "error"}),
+        (go(event("run", "TestT"), event("pass", "TestT"), event("pass")), {"m/p::TestT": "passed"}),
+        (go(event("run", "TestT"), event("skip", "TestT"), event("pass")), {"m/p::TestT": "skipped"}),
+        (go(event("run", "TestT"), event("fail", "TestT"), event("fail")), {"m/p::TestT": "failed"}),
+        (go(event("run", "TestT"), event("fail")), {"m/p::TestT": "error"}),
+        (go(event("run", "TestT"), event("pass", "TestT"), event("fail")), {"m/p::TestT": "passed", "m/p": "error"}),
+        (go(event("run", "TestT"), event("pass", "TestT")), {"m/p::TestT": "passed", "m/p": "error"}),
         (go(event("start"), event("output", Output="no test files"), event("skip")), {}),
-        (go(event("run", "T/a b#01"), event("pass", "T/a b#01"), event("pass")), {"m/p::T/a b#01": "passed"}),
-        (go(event("run", "T"), event("pass", "T"), event("run", "T"), event("fail", "T"), event("fail")), {"m/p::T": "failed"}),
-        ("FAIL\tm/p [build failed]\nok\n" + go(event("run", "T", "m/q"), event("pass", "T", "m/q"), event("pass", package="m/q")),
-         {"m/q::T": "passed", "m/p": "error"}),
+        (go(event("run", "TestT/a b#01"), event("pass", "TestT/a b#01"), event("pass")), {"m/p::TestT/a b#01": "passed"}),
+        (go(*[event(action, "TestT") for action in ("run", "pass", "run", "fail")], event("fail")), {"m/p::TestT": "failed"}),
+        ("FAIL\tm/p [build failed]\nok\n" + go(event("run", "TestT", "m/q"), event("pass", "TestT", "m/q"), event("pass", package="m/q")),
+         {"m/q::TestT": "passed", "m/p": "error"}),
         ('{"Action":"build-fail","ImportPath":"m/p"}\n' + go(event("fail", FailedBuild="m/p")), {"m/p": "error"}),
-        ("{not json\n{}\n[]\nnull\n" + go(event("run", "T"), event("pass", "T"), event("pass")), {"m/p::T": "passed"}),
+        # What testing.RunTests runs within a test is that test's to judge.
+        (go(event("run", "TestT"), event("run", "signature"), event("fail", "signature"), event("pass", "TestT"), event("pass")),
+         {"m/p::TestT": "passed", "m/p::signature": "failed"}),
+        (go(event("run", "TestT"), event("run", "TestT/in"), event("fail", "TestT/in"), event("pass", "TestT"), event("pass")),
+         {"m/p::TestT": "passed", "m/p::TestT/in": "failed"}),
+        ("{not json\n{}\n[]\nnull\n" + go(event("run", "TestT"), event("pass", "TestT"), event("pass")), {"m/p::TestT": "passed"}),
     ],
 )  # fmt: skip
 def test_events_of_go(document: str, outcomes: dict[str, str]) -> None:
@@ -261,9 +266,12 @@ def test_events_of_go(document: str, outcomes: dict[str, str]) -> None:
 
 
 def test_ends_without_starts_and_packages_that_contradict_their_tests() -> None:
-    assert "never started" in parse("go-json", go(event("pass", "T"), event("pass"))).disagreement
-    assert "never started" in parse("go-json", go(event("run", "T"), event("pass", "T"), event("pass", "T"), event("pass"))).disagreement
-    assert "passed, and that" in parse("go-json", go(event("run", "T"), event("fail", "T"), event("pass"))).disagreement
+    assert "never started" in parse("go-json", go(event("pass", "TestT"), event("pass"))).disagreement
+    assert (
+        "never started"
+        in parse("go-json", go(event("run", "TestT"), event("pass", "TestT"), event("pass", "TestT"), event("pass"))).disagreement
+    )
+    assert "passed, and that" in parse("go-json", go(event("run", "TestT"), event("fail", "TestT"), event("pass"))).disagreement
     with pytest.raises(ReportError, match="no event"):
         parse("go-json", "PASS\nok\n")
 
@@ -605,6 +613,7 @@ def expected(found: list[tuple[str, str]]) -> dict[str, str]:
 @given(tests)
 def test_go_comes_back(found: list[tuple[str, str]]) -> None:
     ends = {"passed": "pass", "failed": "fail", "skipped": "skip"}
+    found = [(f"Test{name.replace('/', '|')}", outcome) for name, outcome in found]
     events = [part for name, outcome in found for part in (event("run", name), event(ends[outcome], name))]
     failed = any(outcome == "failed" for _, outcome in found)
     report = parse("go-json", go(*events, event("fail" if failed else "pass")))

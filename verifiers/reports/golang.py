@@ -2,8 +2,9 @@
 
 An id is `package::Test/subtest`. A test counts as passed only where the stream has its start and its end; one that was
 started and never ended is an error. A package that failed while none of its tests did (a build failure, a panic, an exit,
-`TestMain`) or that never ended is itself reported as an error, under its path alone. Lines that are no events are what
-tools print between them; of those only `FAIL pkg [build failed]` of older toolchains means something.
+`TestMain`) or that never ended is itself reported as an error, under its path alone. A package's tests are functions, and fail
+with any of their subtests: what has another name, or fails within one that passed, is a run that a test made of its own and judged.
+Lines that are no events are what tools print between them; of those only `FAIL pkg [build failed]` of older toolchains means something.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["parse_go_json"]
 
 _ENDS: Final[dict[str, TestOutcome]] = {"pass": "passed", "fail": "failed", "skip": "skipped"}
 _BUILD_FAILED: Final = re.compile(rb"FAIL\t(\S{1,1000}) \[(?:build|setup) failed\]")
+_FUNCTION: Final = re.compile(r"(?:Test|Example|Fuzz|Benchmark)[^/]*")
 _MAX_LINE: Final = 4 << 20
 
 
@@ -65,7 +67,7 @@ class _Events:
             self._note(key, _ENDS[action])
 
     def _note(self, key: tuple[str, str], outcome: TestOutcome) -> None:
-        if outcome in ("failed", "error"):
+        if outcome in ("failed", "error") and _FUNCTION.fullmatch(key[1]):
             self._failing.add(key[0])
         self._outcomes.add(key, outcome)
 
