@@ -12,10 +12,12 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from podgym.envs.build.catalogue import BaseImage
-from podgym.envs.build.ci.debian import is_package
 from podgym.envs.build.plan import TOOLS, BuildPlan
 from podgym.sandbox import Step
+from podgym.sandbox.values import PackageName
 from podgym.verifiers import TestCommand
 
 __all__ = [
@@ -32,11 +34,22 @@ _JOINED: Final = {
     "PYTEST_ADDOPTS": " ",
 }  # fmt: skip
 """Variables that hold several options: more are added, none is replaced."""
+_TOOLCHAINS: Final = {"rust": ("cargo", "rustc"), "java": ("default-jdk", "default-jdk-headless", "default-jre")}
+_NAME: Final = TypeAdapter(PackageName)
 
 
 def with_packages(plan: BuildPlan, names: Iterable[str]) -> BuildPlan:
-    """Debian packages more; those that the plan has already stay once."""
-    return plan.model_copy(update={"packages": tuple(dict.fromkeys((*plan.packages, *(name for name in names if is_package(name)))))})
+    """Debian packages more; those that the plan has already stay once. A second copy of the plan's own toolchain is none of them."""
+    new = [name for name in names if name not in _TOOLCHAINS.get(plan.language, ()) and _is_name(name)]
+    return plan.model_copy(update={"packages": tuple(dict.fromkeys((*plan.packages, *new)))})
+
+
+def _is_name(name: str) -> bool:
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        return False
+    return True
 
 
 def without_packages(plan: BuildPlan, names: Iterable[str]) -> BuildPlan:

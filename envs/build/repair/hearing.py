@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from podgym.envs.build.repair.edits import wrapped
+from podgym.envs.build.repair.failure import LOG_CHARACTERS
 from podgym.envs.build.running import run_commands
 from podgym.envs.build.states import Overlay
 from podgym.sandbox import SandboxError, SandboxProvider, SandboxSpec
@@ -25,6 +26,10 @@ __all__ = ["failing_tests_say"]
 _REPORT_BYTES: Final = 1 << 20
 _LOG_BYTES: Final = 4 << 20
 _INTERPRETER: Final = ".podgym-interpreter"
+_HEARD: Final = LOG_CHARACTERS // 2
+"""Leaves room for the log's own end."""
+_BESIDE: Final = re.compile(r"<property\b[^>]*>|<system-(out|err)>.*?</system-\1>", re.DOTALL)
+_FRAME: Final = re.compile(r"\s+at |\s*\.\.\. \d+ more")
 _LINE_BREAK: Final = re.compile(r"\\r?\\n")
 """As JSON writes it."""
 _FAILING: Final = frozenset({"failed", "error"})
@@ -51,7 +56,13 @@ async def failing_tests_say(provider: SandboxProvider, spec: SandboxSpec, comman
     failing = sum(outcome in _FAILING for outcome in counted)
     if report.problem is not None or 2 * failing <= len(counted):
         return ""
-    return "\n" + _LINE_BREAK.sub("\n", html.unescape(report.log))
+    return f"\n{_condensed(report.log)}"
+
+
+def _condensed(log: str) -> str:
+    """Lines without what reports hold beside messages, each once: an unescaped stack trace says the same for every test."""
+    lines = _LINE_BREAK.sub("\n", html.unescape(_BESIDE.sub("\n", log))).splitlines()
+    return "\n".join(dict.fromkeys(line for line in lines if not _FRAME.match(line)))[-_HEARD:]
 
 
 def _telling(commands: Sequence[TestCommand], workdir: str) -> tuple[list[TestCommand], tuple[Write, ...]]:

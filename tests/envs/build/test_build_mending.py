@@ -16,7 +16,7 @@ from podgym.envs.build.mending import Mender
 from podgym.envs.build.plan import MANIFESTS, TOOLS
 from podgym.envs.build.states import Overlay
 from podgym.envs.build.tree import Tree
-from podgym.sandbox import ImageError, SandboxSpec
+from podgym.sandbox import ImageError, SandboxSpec, Step
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.verifiers.archive import Write
 
@@ -188,3 +188,12 @@ async def test_what_failing_tests_say_counts_where_most_fail(
     finally:
         await provider.close()
     assert mender.tried == (() if others else ("Tests import lovely-lib, which nothing lists.",))
+
+
+async def test_what_a_script_would_say_is_not_what_it_said(history: Any) -> None:
+    prepared = of_java(history, {"pom.xml": POM.format(17), **GRADLE, ".travis.yml": "script: ./gradlew test\n"})
+    step = prepared.plan.dependencies[0].run.replace("${wanted:-of any version}", "8.5")
+    prepared = replace(prepared, plan=prepared.plan.model_copy(update={"dependencies": (Step(run=step + NO_GRADLE),)}))
+    error = ImageError(f"Step 1 of the recipe failed with exit code 1: {prepared.plan.dependencies[0].run}\n", step=0)
+    changed = await Mender(BuildOptions(), PROVIDER).next(prepared, SPEC, error)
+    assert changed.plan.build_system == "gradle"

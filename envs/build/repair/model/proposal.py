@@ -12,12 +12,12 @@ from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.repair.edits import with_base, with_exports, with_note
 from podgym.envs.build.repair.remedies.remedy import tool_of
 from podgym.sandbox import Step
+from podgym.sandbox.values import PackageName
 from podgym.verifiers import TestCommand
 
 __all__ = ["Proposal", "ProposalError", "applied"]
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}")
-_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{1,99}")
 _MAX_TEXT: Final = 32 << 10
 
 
@@ -42,7 +42,7 @@ class Proposal(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     because: str = Field(default="", max_length=2000)
-    packages: tuple[str, ...] = Field(default=(), max_length=100)
+    packages: tuple[PackageName, ...] = Field(default=(), max_length=100)
     """Debian's, to install too."""
     remove_packages: tuple[str, ...] = Field(default=(), max_length=100)
     toolchain: str = ""
@@ -89,9 +89,6 @@ def applied(proposal: Any, plan: BuildPlan, *, catalogue: Catalogue) -> BuildPla
 
 
 def _packages(plan: BuildPlan, wanted: Proposal) -> BuildPlan:
-    for name in (*wanted.packages, *wanted.remove_packages):
-        if not _PACKAGE.fullmatch(name):
-            raise ProposalError(f"{name!r} cannot be the name of a Debian package.")
     kept = [name for name in plan.packages if name not in wanted.remove_packages]
     return plan.model_copy(update={"packages": tuple(dict.fromkeys((*kept, *wanted.packages)))})
 

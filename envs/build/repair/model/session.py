@@ -22,6 +22,7 @@ from podgym.envs.build.repair.failure import BuildFailure, log_lines
 from podgym.envs.build.repair.model.contract import Message, ModelError, RepairModel, Reply
 from podgym.envs.build.repair.model.proposal import ProposalError, applied
 from podgym.envs.build.repair.model.tools import RepairTools, arguments_of, tools
+from podgym.envs.build.repair.remedies.remedy import tool_of
 from podgym.sandbox import ImageRecipe, SandboxError, SandboxProvider, SandboxSpec
 
 __all__ = ["Mended", "ModelBudget", "last_good", "mend"]
@@ -186,8 +187,6 @@ def _assistant(reply: Reply) -> Message:
 
 
 def _task(plan: BuildPlan, failure: BuildFailure, catalogue: Catalogue) -> str:
-    from podgym.envs.build.repair.remedies.remedy import tool_of
-
     steps = "\n".join(
         f"--- step {number} ({'dependencies' if number < len(plan.dependencies) else 'install'}) ---\n{step.run}"
         for number, step in enumerate(plan.steps)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from podgym.envs.build.languages.native import packages as native
 from podgym.envs.build.repair.causes import Cause
 from podgym.envs.build.repair.edits import with_packages, without_packages
 from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table, another_toolchain
@@ -80,8 +81,6 @@ _KINDS: Final = (
 
 def package_for(kind: str, subject: str) -> tuple[str, ...]:
     """Debian packages that bring what is missed; none where nobody knows."""
-    from podgym.envs.build.languages.native import packages as native
-
     if kind == "missing_header":
         found = native.package_for_header(subject)
     elif kind == "missing_library":

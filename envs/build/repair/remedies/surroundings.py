@@ -126,13 +126,14 @@ def _ipv6(case: Case, cause: Cause) -> Iterator[Remedy]:
     if case.tool == "node":
         exports = {"NODE_OPTIONS": "--dns-result-order=ipv4first"}
         yield Remedy("env:ipv4first", "localhost is IPv4.", with_exports(case.plan, exports, steps=False))
-    lines = "sed -i '/^::1/d' /etc/hosts 2>/dev/null || true\n"
+    # A container's file is mounted, so it can be written and not replaced.
+    lines = "{ sed '/^::1/d' /etc/hosts > /tmp/podgym-hosts && cat /tmp/podgym-hosts > /etc/hosts; } 2>/dev/null || true\n"
     if _programs(case.plan):
         yield Remedy("script:hosts-ipv4", "localhost has one address.", with_prefix(case.plan, lines, steps=False))
 
 
 def _shm(case: Case, cause: Cause) -> Iterator[Remedy]:
-    exports = {"JOBLIB_MULTIPROCESSING": "0", "JOBLIB_TEMP_FOLDER": "/tmp", "LOKY_MAX_CPU_COUNT": "1", "PYTHON_NO_SHM": "1"}
+    exports = {"JOBLIB_MULTIPROCESSING": "0", "JOBLIB_TEMP_FOLDER": "/tmp", "LOKY_MAX_CPU_COUNT": "1"}
     yield Remedy("env:no-shm", "Shared memory is done without.", with_exports(case.plan, exports, steps=False))
     lines = "[ -d /dev/shm ] || mkdir -m 1777 /dev/shm 2>/dev/null; mount -o remount,size=1g /dev/shm 2>/dev/null || true\n"
     if _programs(case.plan):

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.timeout(120)
 
 CASE = "<testcase classname='a.B' name='{}'>{}</testcase>"
 FAILURE = "<failure message='x'>java.io.IOException: Cannot run program &quot;dot&quot;: error=2, No such file or directory</failure>"
+PROPERTY = '<property name="a" value="b"/>'
+PROPERTIES = f"<properties>{PROPERTY * 10_000}</properties><system-out>{'x' * 200_000}</system-out>"
 JEST = (
     '{"numTotalTests":1,"numFailedTests":1,"numPassedTests":0,"success":false,"testResults":[{"name":"/testbed/a.test.js","status":"failed",'
     '"message":"","assertionResults":[{"fullName":"x","title":"x","ancestorTitles":[],"status":"failed",'
@@ -40,6 +42,7 @@ def junit(passing: int) -> str:
         (junit(0), "junit", (), "mkdir {report} && cp said {report}/a.xml", True),
         (junit(0), "junit", (), "cat said", True),
         (JEST, "jest-json", (), "cp said {report}", True),
+        (junit(0).replace("</testsuite>", f"{PROPERTIES}</testsuite>"), "junit", (), "cp said {report}", True),
         (junit(1), "junit", (), "cp said {report}", False),
         ("<no", "junit", (), "cp said {report}", False),
     ],
