@@ -21,12 +21,18 @@ class TestCatalogue:
         catalogue = Catalogue(present=HERE)
         found = catalogue.choose("go", lambda version: version_key(version) >= (1, 21), prefer="1.21")
         assert found is not None and found.name == "golang:1.26-bookworm"
-        assert Catalogue().choose("go", lambda version: version_key(version) >= (1, 21), prefer="1.21").version == "1.21"  # type: ignore[union-attr]
+        assert Catalogue().choose("go", lambda version: version_key(version) >= (1, 21), prefer="1.21").version == "1.21"
 
     def test_where_none_is_present_the_preferred_one_may_be_pulled(self) -> None:
         found = Catalogue(present=HERE).choose("node", lambda version: version == "16", prefer="16.4.1")
         assert found is not None and found.name == "node:16-bookworm"
         assert Catalogue(absent=frozenset({"node:16-bookworm"})).choose("node", lambda version: version == "16") is None
+
+    def test_what_cannot_be_had_adds_up(self) -> None:
+        less = Catalogue(present=HERE).without("maven:3-eclipse-temurin-17").without("maven:3-eclipse-temurin-25", "node:20-bookworm")
+        assert [image.version for image in less.of("java")] == ["8", "11", "21"] and less.here("java") == ()
+        found = less.nearest("java", "17")
+        assert found is not None and found.version == "21"
 
     @pytest.mark.parametrize(("wanted", "nearest"), [("11", "17"), ("17", "17"), ("21", "25"), ("30", "25")])
     def test_nearest(self, wanted: str, nearest: str) -> None:
