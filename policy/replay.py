@@ -196,7 +196,7 @@ def _fits(gates: Sequence[Gate], routes: Tensor, mask: Tensor) -> None:
 
 @torch.no_grad()
 def _prove(gate: Gate) -> None:
-    weight: Tensor = gate.module.weight  # type: ignore[assignment]
+    weight = gate.module.get_parameter("weight")
     probe = torch.from_numpy(np.random.default_rng(0).standard_normal((8, weight.shape[1])).astype(np.float32))
     output = gate.module.forward(probe.to(device=weight.device, dtype=weight.dtype))
     if not (isinstance(output, tuple) and len(output) == 3):

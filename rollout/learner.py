@@ -64,10 +64,10 @@ def open_tokenizer(job: JobConfig) -> Tokenizer:
     """The policy's tokenizer: `policy.options.tokenizer`, else the checkpoint's, else bytes."""
     reference = job.policy.options.get("tokenizer")
     if isinstance(reference, str):
-        tokenizer = load_object(reference, key="policy.options.tokenizer")()
+        tokenizer: Tokenizer = load_object(reference, key="policy.options.tokenizer")()
         if not isinstance(tokenizer.encode("a"), list):
             raise JobError(f"policy.options.tokenizer {reference!r} makes no tokenizer.", remedy="Its encode returns a list of ids.")
-        return tokenizer  # type: ignore[no-any-return]
+        return tokenizer
     if job.policy.checkpoint is not None:
         return load_tokenizer(job.policy.checkpoint)
     return ByteTokenizer()

@@ -52,7 +52,8 @@ class Finding(BaseModel):
 def examine() -> list[Finding]:
     """Every check, in order. Takes a second or two."""
     checks: tuple[Callable[[], Finding], ...] = (
-        _python, _git, _sandboxes, _cgroups, _toolchains, _docker, _ray, _torch, _processors, _memory, _disk, _shared_memory, _files, _browser,
+        _python, _git, _sandboxes, _cgroups, _toolchains, _docker, _ray, _torch,
+        _processors, _memory, _disk, _shared_memory, _files, _browser,
     )  # fmt: skip
     return [check() for check in checks]
 

@@ -61,7 +61,7 @@ class Scan(BaseModel):
     passed_over: dict[str, int]
     """Why, and how many."""
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # mypy takes no decorator over a property
     @property
     def epochs(self) -> int:
         """How many sets of dependencies the found commits have."""

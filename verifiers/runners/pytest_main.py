@@ -9,14 +9,18 @@ import os
 import sys
 import tempfile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # before the project's directories join the path, pytest is imported by `main`
+    import pytest
+
 
 class Reversed:
     """Test files from the last to the first; within a file nothing changes."""
 
-    def pytest_collection_modifyitems(self, items: "list[object]") -> None:
-        files: "dict[str, list[object]]" = {}
+    def pytest_collection_modifyitems(self, items: "list[pytest.Item]") -> None:
+        files: "dict[str, list[pytest.Item]]" = {}
         for item in items:
-            files.setdefault(item.nodeid.split("::")[0], []).append(item)  # type: ignore[attr-defined]
+            files.setdefault(item.nodeid.split("::")[0], []).append(item)
         items[:] = [item for file in reversed(list(files.values())) for item in file]
 
 

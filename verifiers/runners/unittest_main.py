@@ -13,6 +13,7 @@ import unittest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` itself costs start-up time
+    from collections.abc import Callable
     from types import TracebackType
 
     ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -118,11 +119,12 @@ def load_file(path: str) -> unittest.TestSuite:
 
 def run(targets: "list[str]", result: Result, backwards: bool = False) -> None:
     """Load and run each target; what cannot be loaded is one error under the target's own name."""
+    load: "Callable[[str], unittest.TestSuite]"
     for target in reversed(targets) if backwards else targets:
         if os.path.exists(target):
             paths, load = test_files(target), load_file
         else:
-            paths, load = [target], unittest.defaultTestLoader.loadTestsFromName  # type: ignore[assignment]
+            paths, load = [target], unittest.defaultTestLoader.loadTestsFromName
         for path in reversed(paths) if backwards else paths:
             result.file = relative(path, result.root) if load is load_file else ""
             try:

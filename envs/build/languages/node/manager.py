@@ -123,8 +123,7 @@ def _named(workspace: Workspace) -> tuple[Name | None, str]:
     match = _FIELD.fullmatch(field.strip()) if isinstance(field, str) else None
     if match is None:
         return None, ""
-    name: Name = match[1]  # type: ignore[assignment]
-    return name, match[2] or ""
+    return next(name for name in _CALLS if name == match[1]), match[2] or ""
 
 
 def _called(locks: dict[Name, str], commands: Sequence[str]) -> Name:
