@@ -81,7 +81,7 @@ class Mender:
         self._first, self._origin = self._first or error, self._origin or prepared
         if isinstance(error, BuildError) and error.reason in _HOPELESS:
             raise self._first
-        if self._options.plan is not None or time.monotonic() > self._until_s:
+        if self._options.plan is not None or time.monotonic() > self._until_s or not (self._repairs_left or self._may_ask):
             raise self._first
         failed = _Failed(prepared, await self._failure(prepared, spec, error), spec, self._helped, edited=self._asked)
         if lacks_image(failed.failure, failed.plan):
@@ -89,7 +89,7 @@ class Mender:
         if self._best is None or further(self._best.plan, self._best.failure, failed.plan, failed.failure):
             self._best = failed
         best = self._best
-        if len(self._tried) < self._options.repairs:
+        if self._repairs_left:
             for remedy in self._remedies(best):
                 made = await self._made(best, remedy)
                 if made is None:
@@ -104,6 +104,14 @@ class Mender:
         if plan is None:
             raise self._first
         return replace(best.prepared, plan=plan)
+
+    @property
+    def _repairs_left(self) -> bool:
+        return len(self._tried) < self._options.repairs
+
+    @property
+    def _may_ask(self) -> bool:
+        return self._options.endpoint is not None and not self._asked
 
     def _catalogue(self, failed: _Failed) -> Catalogue:
         return failed.prepared.request.catalogue.without(*self._absent)
@@ -135,7 +143,7 @@ class Mender:
 
     async def _asked_for(self, failed: _Failed) -> BuildPlan | None:
         """What a model proposes; it is asked once for one build."""
-        if self._options.endpoint is None or self._asked:
+        if self._options.endpoint is None or not self._may_ask:
             return None
         self._asked = True
         mended = await mend(

@@ -72,6 +72,13 @@ async def test_none_are_tried(prepared: Prepared, options: dict[str, Any]) -> No
     assert caught.value is first
 
 
+async def test_where_none_are_tried_no_test_is_run_again(prepared: Prepared) -> None:
+    failing = BuildError("They fail.", stage="validate", reason="failing_after", details=HEADER)
+    with pytest.raises(BuildError) as caught:
+        await Mender(BuildOptions(repairs=0), PROVIDER).next(prepared, SPEC, failing)
+    assert caught.value is failing
+
+
 async def test_an_edited_plan_is_run_as_it_is(prepared: Prepared) -> None:
     with pytest.raises(ImageError):
         await Mender(BuildOptions(plan=prepared.plan), PROVIDER).next(prepared, SPEC, failed(HEADER))
