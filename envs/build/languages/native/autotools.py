@@ -15,7 +15,7 @@ from typing import Final
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN, install_launchers
 from podgym.envs.build.languages.native.make import test_targets
 from podgym.envs.build.languages.native.paths import vendored
-from podgym.envs.build.languages.native.shell import PARTIAL, STAMP, ending, exports, install_prelude, stale_headers, test_prelude
+from podgym.envs.build.languages.native.shell import PARTIAL, STAMP, ending, exports, install_prelude, stale_objects, test_prelude
 from podgym.envs.build.tree import Tree
 
 __all__ = ["AutotoolsFacts", "autotools_install", "autotools_packages", "autotools_test", "read_autotools"]
@@ -132,7 +132,7 @@ def autotools_test(facts: AutotoolsFacts, root: str, variables: dict[str, str]) 
         first = 'make -j 2 check TESTS= >&2 || { rm -rf "$out"; echo "podgym: the test programs do not build" >&2; exit 2; }\n'
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 find . -name '*.trs' ! -path './.git/*' -exec rm -f {{}} +
-{"" if facts.automake else stale_headers()}if ! make -j 2 >&2; then
+{"" if facts.automake else stale_objects()}if ! make -j 2 >&2; then
   [ -e {PARTIAL} ] || {{ rm -rf "$out"; echo "podgym: the build failed" >&2; exit 2; }}
   make -k >&2
 fi

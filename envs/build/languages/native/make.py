@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS, install_launchers
-from podgym.envs.build.languages.native.shell import STAMP, ending, exports, install_prelude, programs, stale_headers, test_prelude
+from podgym.envs.build.languages.native.shell import STAMP, ending, exports, install_prelude, programs, stale_objects, test_prelude
 from podgym.envs.build.tree import Tree
 
 __all__ = ["MAKEFILES", "make_install", "make_test", "makefile", "test_command", "test_targets"]
@@ -99,7 +99,7 @@ def make_test(text: str, target: str, command: str, root: str, variables: dict[s
     written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >>"$out/exit-code/make.txt"\n' if label else ""
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 {BROKEN}=$out/taken/broken; export {BROKEN}
-{stale_headers()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
+{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
 mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
 export GTEST_OUTPUT="xml:$out/junit/" CRITERION_OUTPUTS="xml:$out/junit/criterion.xml"
 export CK_XML_LOG_FILE_NAME="$out/check-xml/check.xml" CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/make/%g.xml"

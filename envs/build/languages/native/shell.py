@@ -9,7 +9,7 @@ from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS
 from podgym.envs.build.languages.native.pythonneeds import PLACE
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
 
-__all__ = ["BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "programs", "stale_headers", "test_prelude", "where"]
+__all__ = ["BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "programs", "stale_objects", "test_prelude", "where"]
 
 BUILD = f"{TOOLS}/build"
 """Where CMake and Meson build."""
@@ -20,6 +20,8 @@ PARTIAL = f"{TOOLS}/partial"
 """Is there where not everything could be built in the image."""
 
 
+_SMALL = 300
+"""Source files of a project that is compiled anew in little time."""
 _PYTHON = f"[ ! -d {PLACE} ] || export PYTHONPATH={PLACE} PATH=$PATH:{PLACE}/bin\n"
 
 
@@ -51,14 +53,17 @@ def test_prelude(root: str) -> str:
     )
 
 
-def stale_headers() -> str:
-    """Shell that has everything compiled anew where a header changed since the image was made: Makefiles often know nothing of them."""
+def stale_objects() -> str:
+    """Shell that has everything compiled anew where that is the only safe way: Makefiles often know nothing of headers, wherever in the
+    repository those are, and some not even of their sources; of the latter only small projects are suspected."""
     headers = " -o ".join(f"-name '*.{end}'" for end in ("h", "hh", "hpp", "hxx", "inc", "inl", "ipp"))
     sources = " -o ".join(f"-name '*.{end}'" for end in ("c", "cc", "cpp", "cxx", "C"))
     return f"""\
-if [ -n "$(find . -type f -newer {STAMP} ! -path './.git/*' \\( {headers} \\) | head -n 1)" ]; then
+files() {{ find {WORKDIR} -type f ! -path '*/.git/*' "$@"; }}
+newer() {{ files -newer {STAMP} \\( "$@" \\) | grep -q .; }}
+if newer {headers} || {{ newer {sources} && [ "$(files \\( {sources} \\) | wc -l)" -le {_SMALL} ]; }}; then
   make clean >/dev/null 2>&1
-  find . -type f ! -path './.git/*' \\( {sources} \\) -exec touch {{}} +
+  files \\( {sources} -o {headers} \\) -exec touch {{}} +
 fi
 """
 

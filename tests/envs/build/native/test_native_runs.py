@@ -308,6 +308,30 @@ def test_a_makefile_through_all_its_states(tmp_path: Path, plan: Planner) -> Non
     assert code != 0 and outcomes == {}, machine.log
 
 
+ASIDE = """\
+PROGS = test1 test2
+$(PROGS): ../src/main.h
+\t$(CC) -I../src -o $@ $(@).c
+run_tests: $(PROGS)
+\tfor t in $(PROGS); do ./$$t || exit 1; done
+"""
+
+
+def test_a_makefile_that_knows_neither_its_sources_nor_a_header_elsewhere(tmp_path: Path, plan: Planner) -> None:
+    needs("make", "cc")
+    passing = '#include "main.h"\n#include "list.h"\nint main(void) { return 0; }\n'
+    files = {"src/main.h": "", "src/list.h": "#define FOUND 0\n", "tests/Makefile": ASIDE}
+    files |= {"tests/test1.c": passing, "tests/test2.c": passing}
+    machine = Machine(tmp_path, plan(files, changed=("tests/test1.c", "src/list.h")))
+    machine.install(files)
+    passed = (0, {"make run_tests [exit status]": "passed"})
+    assert machine.test() == passed, machine.log
+    machine.write({"tests/test1.c": passing.replace("return 0", "return !FOUND")})
+    assert machine.test()[0] != 0, machine.log
+    machine.write({"src/list.h": "#define FOUND 1\n"})
+    assert machine.test() == passed, machine.log
+
+
 CHECKER = """\
 use=${USE_VALGRIND-1}
 command -v valgrind >/dev/null || use=0
