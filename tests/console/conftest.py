@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from podgym_test_kit.history import History
 
 from podgym.console.cli import run
 
@@ -52,37 +51,6 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return CommandLine(capsys)
 
 
-class Project:
-    """A git repository, grown commit by commit."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True)
-        self._clock = 1_700_000_000
-        self.git("init", "-q", "-b", "main")
-
-    def git(self, *arguments: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-        for who in ("AUTHOR", "COMMITTER"):
-            env |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.org", f"GIT_{who}_DATE": f"{self._clock} +0000"}
-        done = subprocess.run(["git", *arguments], cwd=self.path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def commit(self, message: str, files: Mapping[str, str | bytes | None]) -> str:
-        self._clock += 60
-        for name, content in files.items():
-            path = self.path / name
-            if content is None:
-                path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content.encode() if isinstance(content, str) else content)
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-
 BROKEN = '''"""Prices."""
 
 
@@ -117,8 +85,8 @@ MESSAGE = "Discounts are in percent\n\nA discount of 10 took 10 off whatever the
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "shop")
+def project(tmp_path: Path) -> History:
+    return History(tmp_path / "shop")
 
 
 @dataclass(frozen=True)
@@ -137,7 +105,7 @@ def shop() -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def fix(tmp_path_factory: pytest.TempPathFactory) -> Fix:
     """A discount in percent that was subtracted, and the commit that mends it."""
-    made = Project(tmp_path_factory.mktemp("fix") / "shop")
+    made = History(tmp_path_factory.mktemp("fix") / "shop")
     base = made.commit("Begin", {"shop.py": BROKEN, "test_shop.py": TESTS, "notes.bin": b"\xff\xfe\0"})
     sha = made.commit(MESSAGE, {"shop.py": FIXED, "test_shop.py": MORE_TESTS})
     return Fix(made.path, sha, base)

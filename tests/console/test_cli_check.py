@@ -199,7 +199,7 @@ def image_of(leaks: ModuleType, task: Path, target: Path, *, add: dict[str, str]
     files = []
     with tarfile.open(task / "environment/repo.tar") as tar:
         for member in tar:
-            data = tar.extractfile(member).read() if member.isreg() else b""  # type: ignore[union-attr]
+            data = tar.extractfile(member).read() if member.isreg() else b""
             member.name = f"testbed/{member.name}"
             files.append((member, data))
     layers = []
@@ -233,9 +233,9 @@ def test_an_image_of_the_task(cli: Any, leaks: ModuleType, built: Path, fix: Any
 
 def _config(image: Path) -> bytes:
     with tarfile.open(image) as tar:
-        index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
-        manifest = json.load(tar.extractfile(f"blobs/sha256/{index['manifests'][0]['digest'][7:]}"))  # type: ignore[arg-type]
-        return tar.extractfile(f"blobs/sha256/{manifest['config']['digest'][7:]}").read()  # type: ignore[union-attr]
+        index = json.load(tar.extractfile("index.json"))
+        manifest = json.load(tar.extractfile(f"blobs/sha256/{index['manifests'][0]['digest'][7:]}"))
+        return tar.extractfile(f"blobs/sha256/{manifest['config']['digest'][7:]}").read()
 
 
 def test_the_local_providers_layers_are_checked_where_there_are_any(cli: Any, fix: Any, tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_demo_hands_over(cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
     calls: list[dict[str, Any]] = []
     stand_in = types.ModuleType("podgym.console.demo.run")
-    stand_in.run_demo = lambda **given: calls.append(given) or 3  # type: ignore[attr-defined]
+    stand_in.run_demo = lambda **given: calls.append(given) or 3
     monkeypatch.setitem(sys.modules, "podgym.console.demo.run", stand_in)
     assert cli("demo", "--seed", "4", "--quick", "--json").code == 3
     assert calls == [{"seed": 4, "directory": Path("runs"), "quick": True, "as_json": True}]

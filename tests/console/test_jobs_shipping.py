@@ -96,4 +96,4 @@ def test_modules_are_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(cluster, "JobSubmissionClient", lambda address: None)
     with pytest.raises(SubmitError, match="is no folder"):
-        cluster.ClusterJobs("head:8265").submit(None, modules=[tmp_path / "x.py"])  # type: ignore[arg-type]
+        cluster.ClusterJobs("head:8265").submit(None, modules=[tmp_path / "x.py"])

@@ -20,7 +20,7 @@ from podgym.traces import Trajectory
 
 def request(name: str, **changes: object) -> SampleRequest:
     values: dict[str, object] = {"rollout_id": name, "tokens": np.arange(3, dtype=np.int32), "max_tokens": 4, **changes}
-    return SampleRequest(**values)  # type: ignore[arg-type]
+    return SampleRequest(**values)
 
 
 class Echo:
@@ -166,7 +166,7 @@ async def test_a_checkpoint_waits_until_an_update_is_whole(tmp_path: Path):
         learner.version += 1
         return {}
 
-    learner.train = train  # type: ignore[method-assign]
+    learner.train = train
     host = PolicyHost(Echo(), learner)
     training = asyncio.create_task(host.train(pickle.dumps([])))
     await asyncio.to_thread(begun.wait, 5)

@@ -316,7 +316,7 @@ def test_policies_tokenizers_and_dialects_by_name(tmp_path: Path):
     assert untrained.learner is None
     named = job(policy={"options": {"tokenizer": "podgym.policy.tokenizer:ByteTokenizer"}})
     assert open_tokenizer(named).encode("a") == [97]
-    open_tokenizer(job()).save(tmp_path)  # type: ignore[attr-defined]
+    open_tokenizer(job()).save(tmp_path)
     assert open_tokenizer(job(policy={"checkpoint": tmp_path})).encode("a") == [97]
     with pytest.raises(JobError, match="makes no tokenizer"):
         open_tokenizer(job(policy={"options": {"tokenizer": "podgym_rollout_kit:BadTokenizer"}}))

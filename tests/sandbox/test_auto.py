@@ -51,7 +51,7 @@ def spec(base: str) -> SandboxSpec:
 async def test_what_is_there_goes_before_what_can_be_pulled_and_that_before_this_machine(local) -> None:
     (base, *_) = sorted(await local.bases())
     containers = Containers(has={"here:1"}, pulls={"pulled:1"})
-    auto = AutoProvider(containers, local)  # type: ignore[arg-type]
+    auto = AutoProvider(containers, local)
     assert isinstance(auto, SandboxProvider)
     assert await auto.bases() == await local.bases() | {"here:1"}
     for name, chosen in {"here:1": containers, "pulled:1": containers, base: local, f"mirror.example.org/{base}": local}.items():
@@ -67,7 +67,7 @@ async def test_what_is_there_goes_before_what_can_be_pulled_and_that_before_this
 async def test_an_engine_that_fails_is_not_passed_over(local) -> None:
     (base, *_) = sorted(await local.bases())
     containers = Containers(has=set(), pulls=set(), down=True)
-    assert await AutoProvider(containers, local).provider_for(spec(base)) is containers  # type: ignore[arg-type]
+    assert await AutoProvider(containers, local).provider_for(spec(base)) is containers
 
 
 async def test_without_an_engine_everything_is_local(local) -> None:

@@ -45,7 +45,7 @@ class FakeEngine:
 
 
 def opened(engine: FakeEngine, **options: Any) -> BuildNetwork:
-    return BuildNetwork(engine, DockerConfig(**options))  # type: ignore[arg-type]
+    return BuildNetwork(engine, DockerConfig(**options))
 
 
 class TestDeciding:

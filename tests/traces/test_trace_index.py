@@ -236,11 +236,11 @@ def test_the_thread_writes_by_itself(index: Index, add_rollout: AddRollout) -> N
             flush()
             written.set()
 
-        writer.flush = observed  # type: ignore[method-assign]  # only to know when
+        writer.flush = observed  # only to know when
         writer.add(add_rollout(Trace()))
         assert written.wait(5)
         assert index.find("r0").reward == 1.0
-        writer.flush = flush  # type: ignore[method-assign]  # as it was
+        writer.flush = flush  # as it was
     writer.close()
     with pytest.raises(ValueError, match="closed"):
         writer.metrics(0, {})
@@ -291,7 +291,7 @@ def test_closing_while_the_thread_wakes_does_not_hang(index: Index, summary: Rol
                 threading.Event().wait(0.001)
         return stopped
 
-    writer._stop.wait = waited  # type: ignore[method-assign]  # to meet that moment
+    writer._stop.wait = waited  # to meet that moment
     writer.add(summary)
     assert writer._stop.is_set() or wait(5)
     closing.join(5)

@@ -209,7 +209,7 @@ def test_what_a_writer_states_comes_back(tests: list[tuple[tuple[str, ...], tupl
         cases.append(case(file, ".".join((*path, *classes)), name, inner))
         expected.setdefault(visible("::".join((file, *classes, name))), []).append(meaning[inner])
     found = parse_junit(suite(*cases))
-    assert found == {identity: worst(outcomes) for identity, outcomes in expected.items()}  # type: ignore[arg-type]
+    assert found == {identity: worst(outcomes) for identity, outcomes in expected.items()}
     assert list(found) == list(expected)
 
 

@@ -294,7 +294,7 @@ def test_rust_sources_are_graded_with_the_tests_of_base_or_fix() -> None:
     base = tree({"src/lib.rs": RUST, "src/other.rs": RUST, "src/odd.rs": b"} {"})
     gold = RUST.replace(b"adds", b"adds_more")
     hidden = (HiddenFile(path="src/lib.rs", source="gold", inline=True),)
-    plan = GradingPlan(tests=({"framework": "unittest"},), fail_to_pass=("x",), hidden=hidden)  # type: ignore[arg-type]
+    plan = GradingPlan(tests=({"framework": "unittest"},), fail_to_pass=("x",), hidden=hidden)
     fixed = RUST.replace(b"'{' }", b"'y' }").replace(b"adds", b"mine")
     found = written(plan, Change.of({"src/lib.rs": fixed, "src/other.rs": fixed, "src/odd.rs": b"} }"}, base=base), {"gold": gold})
     assert found["src/lib.rs"] == gold.replace(b"'{' }", b"'y' }")

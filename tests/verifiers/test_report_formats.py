@@ -607,7 +607,7 @@ def expected(found: list[tuple[str, str]]) -> dict[str, str]:
     outcomes: dict[str, list[str]] = {}
     for name, outcome in found:
         outcomes.setdefault(visible(name), []).append(outcome)
-    return {name: worst(said) for name, said in outcomes.items()}  # type: ignore[arg-type]
+    return {name: worst(said) for name, said in outcomes.items()}
 
 
 @given(tests)

@@ -221,7 +221,7 @@ def test_exit_codes_keep_the_worst_of_each_program(rows: list[tuple[str, str]]) 
     expected: dict[str, list[str]] = {}
     for name, outcome in rows:
         expected.setdefault(visible(name) + COARSE, []).append(outcome)
-    assert found.outcomes == {name: worst(outcomes) for name, outcomes in expected.items()}  # type: ignore[arg-type]
+    assert found.outcomes == {name: worst(outcomes) for name, outcomes in expected.items()}
 
 
 @given(
@@ -234,7 +234,7 @@ def test_automake_keeps_the_worst_of_each_description(rows: list[tuple[str, str]
     found = parse("automake", t=text)
     meaning = {"PASS": "passed", "XFAIL": "passed", "SKIP": "skipped", "FAIL": "failed", "XPASS": "failed", "ERROR": "error"}
     for name in {name for name, _ in rows}:
-        assert found.outcomes[f"t::{name}"] == worst(meaning[word] for own, word in rows if own == name)  # type: ignore[misc]
+        assert found.outcomes[f"t::{name}"] == worst(meaning[word] for own, word in rows if own == name)
 
 
 SEEDS = {

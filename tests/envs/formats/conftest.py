@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from podgym_test_kit.history import History
 
 from podgym.envs.build.funnel import Bounds, HerePool, run_funnel
 from podgym.envs.formats.importing import Imported, finish, prepare_rows
@@ -25,38 +23,14 @@ class CalcTest(unittest.TestCase):
 MORE_TESTS = TESTS + "\n    def test_add(self):\n        self.assertEqual(calc.add(1, 2), 3)\n"
 
 
-@dataclass
-class Project:
+class Project(History):
     """A repository `owner/calc` with a bug, its fix, and rows that tell of it."""
 
-    path: Path
-    base: str = ""
-    fix: str = ""
-    clock: int = 1_700_000_000
-
-    def git(self, *arguments: str) -> str:
-        env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-        for who in ("AUTHOR", "COMMITTER"):
-            env |= {f"GIT_{who}_NAME": "A", f"GIT_{who}_EMAIL": "a@example.org", f"GIT_{who}_DATE": f"{self.clock} +0000"}
-        done = subprocess.run(["git", *arguments], cwd=self.path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def commit(self, message: str, files: Mapping[str, str | None]) -> str:
-        self.clock += 60
-        for name, content in files.items():
-            path = self.path / name
-            if content is None:
-                path.unlink()
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD").strip()
+    base = ""
+    fix = ""
 
     def diff(self, *paths: str, old: str = "", new: str = "") -> str:
-        return self.git("diff", "--no-color", old or self.base, new or self.fix, "--", *paths)
+        return self.raw("diff", "--no-color", old or self.base, new or self.fix, "--", *paths)
 
     def row(self, **changes: Any) -> dict[str, Any]:
         """As SWE-bench would have it."""
@@ -81,9 +55,7 @@ class Project:
 def calc(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Not to be changed."""
     path = tmp_path_factory.mktemp("repositories") / "owner" / "calc"
-    path.mkdir(parents=True)
     project = Project(path)
-    project.git("init", "-q", "-b", "main")
     project.commit("Start", {"calc.py": BROKEN, "tests/__init__.py": "", "README.md": "Adds.\n"})
     project.git("tag", "v1")
     project.base = project.commit("Tests", {"tests/test_calc.py": TESTS})

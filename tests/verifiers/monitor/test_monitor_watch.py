@@ -42,7 +42,7 @@ def rollout(*calls: Call, diff: str = DIFF, reward: float | None = 1.0, facts: F
         trace.append(ToolCalled(turn=turn, tool=tool, arguments=arguments))
         trace.append(ToolReturned(turn=turn, tool=tool, **came))
     status = "scored" if reward is not None else "unscored"
-    trace.append(Verified(status=status, reward=reward, diff=diff))  # type: ignore[arg-type]  # one of the two
+    trace.append(Verified(status=status, reward=reward, diff=diff))  # one of the two
     return trace
 
 
@@ -52,7 +52,7 @@ def flagged(*calls: Call, **more: Any) -> list[Flagged]:
 
 def test_an_attempt_stands_in_the_trace_at_its_turn() -> None:
     trace = rollout(bash("cat calc.py", SOURCE), bash("git log --all --oneline", "abc Fix\n"), EDIT)
-    kinds = [record.event.kind for record in trace]  # type: ignore[attr-defined]  # every event has one
+    kinds = [record.event.kind for record in trace]  # every event has one
     assert kinds[6:8] == ["tool_returned", "flagged"]
     (one,) = trace.events(Flagged)
     assert (one.turn, one.rule, one.family, one.excerpt, one.version) == (1, "git-all-refs", "history", "git log --all --oneline", 8)

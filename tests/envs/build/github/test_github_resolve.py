@@ -79,7 +79,7 @@ async def test_a_merge_commit(github) -> None:
     assert found.provenance["known_until"].startswith("2024-01-04") and any("3 comment(s)" in note for note in found.notes)
     assert found.model_copy(update={"text": ""}) != found
     with pytest.raises(ValueError, match="frozen"):
-        found.fix = ""  # type: ignore[misc]
+        found.fix = ""
 
 
 async def test_a_squash(github) -> None:

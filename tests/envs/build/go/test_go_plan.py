@@ -1,17 +1,13 @@
-import subprocess
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from podgym_test_kit.plans import plan_of, request, tree
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.errors import BuildError
-from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.go import GO
 from podgym.envs.build.plan import BuildPlan
-from podgym.envs.build.tree import Tree
 
 SINGLE = {
     "go.mod": "module example.org/a\n\ngo 1.20\n",
@@ -19,10 +15,6 @@ SINGLE = {
     "calc/calc.go": "package calc\n",
     "calc/calc_test.go": "package calc\n",
 }
-
-
-def tree(files: dict[str, str]) -> Tree:
-    return Tree(files, lambda path: files[path].encode())
 
 
 def plan(
@@ -36,22 +28,9 @@ def plan(
     toolchain: str = "",
     catalogue: Catalogue | None = None,
 ) -> BuildPlan:
-    request = PlanRequest(
-        base=tree(files),
-        fixed=tree({**files, **(fixed or {})}),
-        changed_source=source,
-        changed_tests=tests,
-        committed=datetime(2024, 5, 10, tzinfo=UTC),
-        ci=ci or CiFacts(),
-        catalogue=catalogue or Catalogue(present=present),
-        toolchain=toolchain,
-        exports={"GOPROXY": "https://proxy.example.org,direct"},
-    )
-    made = GO.plan(request)
-    for text in (*(step.run for step in made.steps), *(command.script for command in (*made.tests, *made.changed))):
-        subprocess.run(["sh", "-n"], input=text.encode(), check=True)
-    assert BuildPlan.model_validate_json(made.model_dump_json()) == made
-    return made
+    exports = {"GOPROXY": "https://proxy.example.org,direct"}
+    catalogue = catalogue or Catalogue(present=present)
+    return plan_of(GO, request(files, fixed, source=source, tests=tests, ci=ci, catalogue=catalogue, toolchain=toolchain, exports=exports))
 
 
 def test_a_module_is_compiled_and_tested_offline() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from podgym_test_kit.node import tree
 
 from podgym.envs.build.catalogue import IMAGES, Catalogue
 from podgym.envs.build.languages.node.layout import Layout
@@ -23,7 +24,7 @@ WORKSPACE = {
 }
 
 
-def test_a_file_belongs_to_the_innermost_package_and_that_to_its_workspace(tree) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_belongs_to_the_innermost_package_and_that_to_its_workspace() -> None:
     layout = Layout(tree(WORKSPACE))
     for path, directory in {
         "packages/a/test/x.test.js": "packages/a",
@@ -50,7 +51,7 @@ def test_a_file_belongs_to_the_innermost_package_and_that_to_its_workspace(tree)
         {"package.json": {"workspaces": ["./packages/{a,z}/"]}},
     ],
 )
-def test_each_kind_of_workspace_is_known(tree, files) -> None:  # type: ignore[no-untyped-def]
+def test_each_kind_of_workspace_is_known(files) -> None:
     layout = Layout(tree({**files, "packages/a/package.json": {}}))
     assert list(layout.workspace_of("packages/a").members) == ["packages/a"]
 
@@ -79,14 +80,14 @@ def test_each_kind_of_workspace_is_known(tree, files) -> None:  # type: ignore[n
         ({"package-lock.json": "{}", "yarn.lock": ""}, Manager("yarn", "1", "yarn.lock", "lock file")),
     ],
 )
-def test_the_manager_is_that_of_the_lock_file(tree, files, expected: Manager) -> None:  # type: ignore[no-untyped-def]
+def test_the_manager_is_that_of_the_lock_file(files, expected: Manager) -> None:
     made = tree({"package.json": {}, **files})
     workspace = Layout(made).workspace_of("")
     commands = ("yarn install --frozen-lockfile",)
     assert choose_manager(made, workspace, node=20, committed=COMMITTED, commands=commands, versions=(), notes=[]) == expected
 
 
-def test_a_manager_that_needs_a_newer_node_gives_way(tree) -> None:  # type: ignore[no-untyped-def]
+def test_a_manager_that_needs_a_newer_node_gives_way() -> None:
     made = tree({"package.json": {"packageManager": "pnpm@9.0.0"}, "pnpm-lock.yaml": ""})
     notes: list[str] = []
     found = choose_manager(made, Layout(made).workspace_of(""), node=16, committed=COMMITTED, commands=(), versions=(), notes=notes)
@@ -109,7 +110,7 @@ def test_a_manager_that_needs_a_newer_node_gives_way(tree) -> None:  # type: ign
         ({"package-lock.json": {"packages": {"node_modules/vitest": {"engines": {"node": ">=24"}}}}}, ("20",), "24"),
     ],
 )
-def test_the_version_of_node(tree, files, ci: tuple[str, ...], expected: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_version_of_node(files, ci: tuple[str, ...], expected: str) -> None:
     made = tree({"package.json": {}, **files})
     workspace = Layout(made).workspace_of("")
     found = choose_node(made, workspace, [], catalogue=Catalogue(), ci=ci, committed=COMMITTED, asked="", notes=[])
@@ -135,9 +136,7 @@ def test_the_version_of_node(tree, files, ci: tuple[str, ...], expected: str) ->
         ),
     ],
 )
-def test_a_node_without_a_present_image_is_installed_on_another(  # type: ignore[no-untyped-def]
-    tree, files, ci: tuple[str, ...], major: int, installed: bool
-) -> None:
+def test_a_node_without_a_present_image_is_installed_on_another(files, ci: tuple[str, ...], major: int, installed: bool) -> None:
     made = tree({"package.json": {}, **files})
     present = Catalogue(present=frozenset(image.name for image in IMAGES if image.version == "20"))
     found = choose_node(made, Layout(made).workspace_of(""), [], catalogue=present, ci=ci, committed=COMMITTED, asked="", notes=[])

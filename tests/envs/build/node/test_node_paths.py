@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from podgym_test_kit.node import tree
 
 from podgym.envs.build.languages.node import JAVASCRIPT, TYPESCRIPT
 
@@ -25,7 +26,7 @@ from podgym.envs.build.languages.node import JAVASCRIPT, TYPESCRIPT
         ("spec/a.js", "describe('x', f)", True, True),
     ],
 )
-def test_tests_by_path(tree, path: str, text: str, test: bool, runnable: bool) -> None:  # type: ignore[no-untyped-def]
+def test_tests_by_path(path: str, text: str, test: bool, runnable: bool) -> None:
     paths = JAVASCRIPT.test_paths(tree({path: text}))
     assert (paths.is_test(path), paths.is_runnable(path)) == (test, runnable)
 

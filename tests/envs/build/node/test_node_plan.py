@@ -4,6 +4,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from podgym_test_kit.node import plan
 
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.errors import BuildError
@@ -42,9 +43,7 @@ def last(script: str) -> str:
         ('echo "Error: no test specified" && exit 1', "mocha", "mocha-json", "exec mocha --reporter", '"$@"'),
     ],
 )
-def test_each_runner_is_started_with_a_report(  # type: ignore[no-untyped-def]
-    plan, scripts: str, dependencies: str, *, format: str, starts: str, targeted: str | None
-) -> None:
+def test_each_runner_is_started_with_a_report(scripts: str, dependencies: str, *, format: str, starts: str, targeted: str | None) -> None:
     package = {"name": "p", "scripts": {"test": scripts}, "devDependencies": dict.fromkeys(dependencies.split(), "*")}
     made = plan({"package.json": package, "test/all.js": "require('assert')"}, "test/a.test.js")
     (command,) = made.tests
@@ -60,7 +59,7 @@ def test_each_runner_is_started_with_a_report(  # type: ignore[no-untyped-def]
         assert word not in command.script
 
 
-def test_tests_run_in_their_package_after_what_it_uses_is_built(plan) -> None:  # type: ignore[no-untyped-def]
+def test_tests_run_in_their_package_after_what_it_uses_is_built() -> None:
     files = {
         "package.json": {
             "private": True,
@@ -98,33 +97,33 @@ def test_tests_run_in_their_package_after_what_it_uses_is_built(plan) -> None:  
         ({"main": "src/i.js"}, "import x from 'p'; test('x', x)", False),
     ],
 )
-def test_the_package_is_built_where_its_tests_use_the_build(plan, package: dict[str, Any], test: str, built: bool) -> None:  # type: ignore[no-untyped-def]
+def test_the_package_is_built_where_its_tests_use_the_build(package: dict[str, Any], test: str, built: bool) -> None:
     own = {"name": "p", "scripts": {"test": "jest", "build": "rollup -c"}, "devDependencies": {"jest": "29"}, **package}
     made = plan({"package.json": own, "src/i.js": "", "test/a.test.js": test}, "test/a.test.js")
     assert ("npm run build" in made.tests[0].script) is built
 
 
-def test_compiled_tests_are_built_first_and_run_whole(plan) -> None:  # type: ignore[no-untyped-def]
+def test_compiled_tests_are_built_first_and_run_whole() -> None:
     package = {"name": "p", "scripts": {"test": "mocha dist/test/**/*.test.js", "build": "tsc"}, "devDependencies": {"mocha": "10"}}
     made = plan({"package.json": package, "src/test/a.test.ts": ""}, "src/test/a.test.ts")
     assert "'npm run build'" in made.tests[0].script
     assert made.changed == ()
 
 
-def test_a_chain_keeps_its_build_and_drops_its_checks(plan) -> None:  # type: ignore[no-untyped-def]
+def test_a_chain_keeps_its_build_and_drops_its_checks() -> None:
     scripts = {"test": "npm run lint && npm run build && tsc --noEmit && mocha", "lint": "eslint .", "build": "rollup -c"}
     made = plan({"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10"}}}, "test/a.js")
     assert "'rollup -c'" in made.tests[0].script
     assert "tsc" not in made.tests[0].script and "eslint" not in made.tests[0].script
 
 
-def test_several_runs_keep_those_of_the_changed_tests(plan) -> None:  # type: ignore[no-untyped-def]
+def test_several_runs_keep_those_of_the_changed_tests() -> None:
     scripts = {"test": "run-s test:*", "test:unit": "mocha 'test/unit/*.js'", "test:e2e": "mocha 'test/e2e/*.js'"}
     made = plan({"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10"}}}, "test/unit/a.js")
     assert "test/unit" in made.tests[0].script and "test/e2e" not in made.tests[0].script
 
 
-def test_what_the_fix_adds_to_the_manifest_is_installed(plan) -> None:  # type: ignore[no-untyped-def]
+def test_what_the_fix_adds_to_the_manifest_is_installed() -> None:
     before = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10"}}
     after = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10", "sinon": "^17.0.0", "far": "github:a/b"}}
     made = plan({"package.json": before}, "test/a.js", fixed={"package.json": after})
@@ -132,7 +131,7 @@ def test_what_the_fix_adds_to_the_manifest_is_installed(plan) -> None:  # type: 
     assert "far" not in made.dependencies[-1].run
 
 
-def test_variables_of_ci_and_of_old_bundlers(plan) -> None:  # type: ignore[no-untyped-def]
+def test_variables_of_ci_and_of_old_bundlers() -> None:
     package = {"scripts": {"test": "jest"}, "devDependencies": {"jest": "26", "webpack": "^4.0.0"}}
     made = plan({"package.json": package}, "a.test.js", ci=CiFacts(env={"NODE_OPTIONS": "--max-old-space-size=4096 $(x)"}))
     assert made.env["NODE_OPTIONS"] == "--max-old-space-size=4096 --openssl-legacy-provider"
@@ -147,13 +146,13 @@ def test_variables_of_ci_and_of_old_bundlers(plan) -> None:  # type: ignore[no-u
         ({"package.json": "not json"}, "unsupported_build"),
     ],
 )
-def test_what_cannot_be_tested_is_refused_with_a_reason(plan, files: dict[str, Any], reason: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_tested_is_refused_with_a_reason(files: dict[str, Any], reason: str) -> None:
     with pytest.raises(BuildError) as error:
         plan(files, "test/a.js")
     assert (error.value.stage, error.value.reason) == ("plan", reason)
 
 
-def test_steps_and_scripts_are_shell(plan) -> None:  # type: ignore[no-untyped-def]
+def test_steps_and_scripts_are_shell() -> None:
     names = {"name": "it's", "scripts": {"test": "mocha", "build": "tsc", "prepare": "npm run build"}, "devDependencies": {"mocha": "10"}}
     files = {"package.json": {"workspaces": ["packages/*"]}, "packages/it's $(x)/package.json": names}
     made = plan(files, "packages/it's $(x)/a.test.js")
@@ -162,7 +161,7 @@ def test_steps_and_scripts_are_shell(plan) -> None:  # type: ignore[no-untyped-d
         assert done.returncode == 0, done.stderr
 
 
-def test_an_older_node_gets_its_globs_expanded_and_its_typescript_read(plan) -> None:  # type: ignore[no-untyped-def]
+def test_an_older_node_gets_its_globs_expanded_and_its_typescript_read() -> None:
     package = {
         "type": "module",
         "scripts": {"test": "node --experimental-strip-types --test 'test/**/*.test.ts'"},
@@ -177,7 +176,7 @@ def test_an_older_node_gets_its_globs_expanded_and_its_typescript_read(plan) -> 
     assert "'?tsx@*'" in made.dependencies[-1].run
 
 
-def test_a_runner_without_a_script_is_started_where_its_settings_are(plan) -> None:  # type: ignore[no-untyped-def]
+def test_a_runner_without_a_script_is_started_where_its_settings_are() -> None:
     files = {
         "package.json": {"scripts": {"test": "nx run-many -t test"}, "devDependencies": {"jest": "29", "nx": "19"}},
         "jest.config.ts": "",
@@ -190,7 +189,7 @@ def test_a_runner_without_a_script_is_started_where_its_settings_are(plan) -> No
     assert command.report is not None and command.report.format == "mixed" and command.script.count("exec jest") == 2
 
 
-def test_the_root_runs_the_tests_of_packages_without_a_runner(plan) -> None:  # type: ignore[no-untyped-def]
+def test_the_root_runs_the_tests_of_packages_without_a_runner() -> None:
     files = {
         "package.json": {"workspaces": ["packages/*"], "scripts": {"test": "vitest"}, "devDependencies": {"vitest": "3"}},
         "packages/a/package.json": {"name": "a"},
@@ -200,7 +199,7 @@ def test_the_root_runs_the_tests_of_packages_without_a_runner(plan) -> None:  # 
     assert made.root == "" and last(made.tests[0].script).endswith(" packages/a/")
 
 
-def test_names_of_secrets_in_settings_mean_nothing(plan) -> None:  # type: ignore[no-untyped-def]
+def test_names_of_secrets_in_settings_mean_nothing() -> None:
     files = {
         "package.json": {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "1"}},
         ".npmrc": "//x/:_authToken=${NPM_TOKEN}\nc=${HOME}/c\n",
@@ -208,7 +207,7 @@ def test_names_of_secrets_in_settings_mean_nothing(plan) -> None:  # type: ignor
     assert plan(files, "test/a.js").env == {"PATH": plan(files, "test/a.js").env["PATH"], "HOME": "/root", "HUSKY": "0", "NPM_TOKEN": ""}
 
 
-def test_what_only_authors_need_may_be_left_out(plan) -> None:  # type: ignore[no-untyped-def]
+def test_what_only_authors_need_may_be_left_out() -> None:
     tools = {"eslint": "8", "husky": "9", "evalmd": "1", "tape": "5", "prettier": "3"}
     package = {"name": "prettier-plugin-x", "scripts": {"test": "tape test/*.js"}, "devDependencies": tools}
     made = plan({"package.json": package}, "test/a.js")

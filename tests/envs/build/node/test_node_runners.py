@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from podgym_test_kit.node import plan
 
 from podgym.envs.build.languages.node.suites import HOME
 from podgym.verifiers import TestCommand
@@ -125,7 +126,7 @@ class Ran:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", KINDS)
-def test_the_report_of_each_runner_is_read(plan, modules: Path, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_report_of_each_runner_is_read(modules: Path, tmp_path: Path, name: str) -> None:
     script, path, text, skip = KINDS[name]
     top = tmp_path / "top"
     (top / "test").mkdir(parents=True)
@@ -150,7 +151,7 @@ def test_the_report_of_each_runner_is_read(plan, modules: Path, tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_of_several_runners_each_that_reports_counts(plan, modules: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_of_several_runners_each_that_reports_counts(modules: Path, tmp_path: Path) -> None:
     top = tmp_path / "top"
     (top / "test").mkdir(parents=True)
     (top / "node_modules").symlink_to(modules)

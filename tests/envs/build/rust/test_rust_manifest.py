@@ -35,7 +35,7 @@ WORKSPACE = tree(
 
 def test_a_file_belongs_to_the_package_of_the_nearest_manifest() -> None:
     cargo = Cargo(WORKSPACE)
-    assert cargo.package_of("crates/core/tests/it/deep/more.rs").directory == "crates/core"  # type: ignore[union-attr]
+    assert cargo.package_of("crates/core/tests/it/deep/more.rs").directory == "crates/core"
     assert cargo.package_of("README.md") is None
     assert cargo.notes == ["broken/Cargo.toml is no TOML"]
 

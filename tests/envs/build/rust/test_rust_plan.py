@@ -1,23 +1,18 @@
 import subprocess
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
+from podgym_test_kit.plans import plan_of, request
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.errors import BuildError
-from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.rust import RUST
 from podgym.envs.build.languages.rust.toolchain import stable_on
 from podgym.envs.build.plan import BuildPlan
-from podgym.envs.build.tree import Tree
 
 MANIFEST = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
 SINGLE = {"Cargo.toml": MANIFEST, "src/lib.rs": "", "tests/a.rs": "#[test] fn t() {}"}
-
-
-def tree(files: dict[str, str]) -> Tree:
-    return Tree(files, lambda path: files[path].encode())
 
 
 def plan(
@@ -30,22 +25,10 @@ def plan(
     present: frozenset[str] | None = None,
     toolchain: str = "",
 ) -> BuildPlan:
-    request = PlanRequest(
-        base=tree(files),
-        fixed=tree({**files, **(fixed or {})}),
-        changed_source=source,
-        changed_tests=tests,
-        committed=datetime(2024, 5, 10, tzinfo=UTC),
-        ci=ci or CiFacts(),
-        catalogue=Catalogue(present=present),
-        toolchain=toolchain,
-        exports={"CARGO_HTTP_CAINFO": "/x y"},
+    exports, catalogue = {"CARGO_HTTP_CAINFO": "/x y"}, Catalogue(present=present)
+    return plan_of(
+        RUST, request(files, fixed, source=source, tests=tests, ci=ci, catalogue=catalogue, toolchain=toolchain, exports=exports)
     )
-    made = RUST.plan(request)
-    for text in (*(step.run for step in made.steps), *(command.script for command in (*made.tests, *made.changed))):
-        subprocess.run(["sh", "-n"], input=text.encode(), check=True)
-    assert BuildPlan.model_validate_json(made.model_dump_json()) == made
-    return made
 
 
 @pytest.mark.parametrize(

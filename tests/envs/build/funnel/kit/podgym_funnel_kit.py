@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -33,7 +34,7 @@ class Odd(LocalProvider):
             case 1004:
                 for number in range(10_000):
                     (Path(tempfile.gettempdir()) / f"fill-{number}").write_bytes(os.urandom(1 << 20))
-                    time.sleep(0.01)  # noqa: ASYNC251
+                    await asyncio.sleep(0.01)
             case 1005:
                 sys.stdout.write("x" * (4 << 20) + "\n")
                 sys.stdout.flush()
