@@ -140,3 +140,23 @@ async def test_testng_and_integration_tests(history: Any, tmp_path: Path, images
     assert report.status == "validated", report.message + report.details
     assert report.fail_to_pass == ("calc.AddIT::adds",)
     assert report.pass_to_pass == ("calc.CalcTest::nothing",)
+
+
+async def test_where_gradle_cannot_be_had_maven_builds_what_it_can(history: Any, tmp_path: Path, images: Path) -> None:
+    nowhere = "distributionUrl=file\\:///nowhere/gradle-8.5-bin.zip\n"
+    files = {
+        "pom.xml": pom(f"{RELEASE}<dependencies>{JUNIT5}</dependencies><build><plugins>{SUREFIRE}</plugins></build>"),
+        "build.gradle": "plugins { id 'java' }\n",
+        "gradle/wrapper/gradle-wrapper.properties": nowhere,
+        ".travis.yml": "language: java\nscript: gradle test\n",
+        "src/main/java/calc/Calc.java": calc("-"),
+        "src/test/java/calc/CalcTest.java": a_test("CalcTest", "nothing", "Calc.add(0, 0) != 0"),
+    }
+    fix = {
+        "src/main/java/calc/Calc.java": calc("+"),
+        "src/test/java/calc/CalcTest.java": a_test("CalcTest", "adds", "Calc.add(1, 2) != 3"),
+    }
+    report = await build(history, tmp_path, images, files, fix)
+    assert report.status == "validated", report.message + report.details
+    assert report.build_system == "maven" and report.repairs == ("Gradle cannot be had. So maven.",)
+    assert report.fail_to_pass == ("calc.CalcTest::adds",)
