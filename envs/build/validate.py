@@ -1,8 +1,8 @@
 """Run a fix's tests in three states of the project, and derive which tests a solution must turn and which it must keep.
 
-The states are base, base with the fix's tests, and both with the fix; each run has a sandbox of its own without a network, under the
-limits that the task's sandboxes have. An id counts as FAIL_TO_PASS where it passes with the fix and does not without, as PASS_TO_PASS
-where it passes in both. In compiled languages one missing name takes its whole unit away: tests that are not there with the fix's tests
+The states are base, base with the fix's tests, and both with the fix; each has sandboxes of its own without a network, under the
+limits that the task's sandboxes have, and each run a fresh one unless runs are slow. An id counts as FAIL_TO_PASS where it passes with
+the fix and does not without, as PASS_TO_PASS where it passes in both. In compiled languages one missing name takes its whole unit away: tests that are not there with the fix's tests
 alone count as they did at base.
 An id that disagrees with itself between repeated runs of one state is flaky and counts as neither. Tests that fail in
 every state are nobody's business.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from podgym.envs.build.errors import BuildError, Reason
-from podgym.envs.build.running import run_commands
+from podgym.envs.build.running import run_again
 from podgym.envs.build.states import Overlay, State
 from podgym.sandbox import SandboxProvider, SandboxSpec
 from podgym.verifiers.testrun import TestCommand, TestReport
@@ -31,6 +31,8 @@ _LOG_CHARACTERS = 64 << 10
 _LISTED = 5
 _IN_ORDER = 2
 """Runs of one state before its tests are run from the last file to the first."""
+_KEEP_S = 60.0
+"""Seconds of a run whose sandbox serves the next run of that state as well: most of them went into building what the fix touches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,13 @@ class _Runs:
 
     async def state(self, state: State) -> list[TestReport]:
         """Reports of one state. A run that shows a problem is not repeated."""
-        reports = [await self._run(state)]
-        repeats = 1 if state == "base" or reports[0].problem else self._repeats
-        for number in range(1, repeats):
-            reports.append(await self._run(state, backwards=number >= _IN_ORDER))
-        return reports
+        repeats = 1 if state == "base" else self._repeats
+        runs = [self._ordered(backwards=number >= _IN_ORDER) for number in range(repeats)]
+        reports = await run_again(self._provider, self._spec, runs, self._overlays[state], keep_s=_KEEP_S)
+        return reports if reports[0].problem is None else reports[:1]
 
-    async def _run(self, state: State, *, backwards: bool = False) -> TestReport:
-        commands = [command.model_copy(update={"reverse": backwards and command.framework != "program"}) for command in self.commands]
-        return await run_commands(self._provider, self._spec, commands, self._overlays[state])
+    def _ordered(self, *, backwards: bool) -> list[TestCommand]:
+        return [command.model_copy(update={"reverse": backwards and command.framework != "program"}) for command in self.commands]
 
 
 def _must_report(report: TestReport) -> None:
