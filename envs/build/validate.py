@@ -2,8 +2,8 @@
 
 The states are base, base with the fix's tests, and both with the fix; each has sandboxes of its own without a network, under the
 limits that the task's sandboxes have, and each run a fresh one unless runs are slow. An id counts as FAIL_TO_PASS where it passes with
-the fix and does not without, as PASS_TO_PASS where it passes in both. In compiled languages one missing name takes its whole unit away: tests that are not there with the fix's tests
-alone count as they did at base.
+the fix and does not without, as PASS_TO_PASS where it passes in both. In compiled languages one missing name takes its whole unit away:
+tests that are not there with the fix's tests alone count as they did at base.
 An id that disagrees with itself between repeated runs of one state is flaky and counts as neither. Tests that fail in
 every state are nobody's business.
 """
