@@ -44,12 +44,13 @@ def main() -> int:
     scan = scan_history(arguments.source, arguments.tip, arguments.attempts, options=BuildOptions())
     with tempfile.TemporaryDirectory(prefix="podgym-images-") as scratch:
         reports = asyncio.run(built(arguments.source, scan.found, Path(scratch), arguments.tasks))
-    if len(reports) < arguments.tasks:
-        print(f"Only {len(reports)} of {len(scan.found)} commits gave a task.", file=sys.stderr)
-        return 1
+        if len(reports) < arguments.tasks:
+            print(f"Only {len(reports)} of {len(scan.found)} commits gave a task.", file=sys.stderr)
+            return 1
+        base = _base(reports)
     found = {
         "source": Path(arguments.source).name, "tasks": len(reports), "tried": len(scan.found),
-        **compared([layers(report.image) for report in reports], layers(_base(reports))),
+        **compared([layers(report.image) for report in reports], layers(base)),
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
     print(json.dumps(found) if arguments.json else table(found))

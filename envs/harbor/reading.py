@@ -123,8 +123,9 @@ def iter_tasks(root: Path) -> Iterator[Task]:
 
 def _table(directory: Path) -> PodgymTable:
     file = directory / TASK
+    text = _read(directory, TASK, _TEXT_BYTES)
     try:
-        data = tomllib.loads(_read(directory, TASK, _TEXT_BYTES).decode())
+        data = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise TaskError(f"It is not TOML: {error}.", file=file, remedy="Correct the file, or build the task anew.") from error
     metadata = data.get("metadata")

@@ -250,8 +250,9 @@ class TestReading:
     def test_files_that_are_missing_or_elsewhere(self, place: Path, name: str, tmp_path: Path) -> None:
         content = (place / name).read_bytes()
         (place / name).unlink()
-        with pytest.raises(TaskError, match="Cannot read it"):
+        with pytest.raises(TaskError, match="Cannot read it") as error:
             read_task(place)
+        assert str(error.value).count(str(place / name)) == 1
         (tmp_path / "outside").write_bytes(content)
         (place / name).symlink_to(tmp_path / "outside")
         with pytest.raises(TaskError, match="Cannot read it"):
