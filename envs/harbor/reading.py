@@ -56,8 +56,9 @@ def read_task(directory: Path) -> Task:
     grading: object = {}
     if table.grading:
         file = directory / GRADING
+        data = _read(directory, GRADING, _GRADING_BYTES)
         try:
-            grading = json.loads(_read(directory, GRADING, _GRADING_BYTES))
+            grading = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise TaskError(f"It is not JSON: {error}.", file=file, remedy="Restore the file, or build the task anew.") from error
         if not isinstance(grading, dict):
