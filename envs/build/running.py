@@ -26,11 +26,13 @@ async def run_again(
     overlay: Overlay,
     *,
     keep_s: float = float("inf"),
+    some_empty: bool = False,
 ) -> list[TestReport]:
     """A report for each of `runs`, up to the first with a problem. Raises `SandboxError`.
 
     Each has a sandbox of its own, unless the run before took `keep_s` seconds or more: then it has the same one, where what that run
-    had to build is built.
+    had to build is built. With `some_empty`, one of several commands may find no test, as in a part of the project that has none but
+    the fix's.
     """
     reports: list[TestReport] = []
     sandbox: Sandbox | None = None
@@ -41,7 +43,7 @@ async def run_again(
                 sandbox = None
             fresh = sandbox is None
             sandbox = sandbox or await provider.create(spec)
-            reports.append(await _run(sandbox, spec, commands, overlay if fresh else Overlay()))
+            reports.append(await _run(sandbox, spec, commands, overlay if fresh else Overlay(), some_empty=some_empty))
             if reports[-1].problem is not None:
                 break
     finally:
@@ -50,8 +52,9 @@ async def run_again(
     return reports
 
 
-async def _run(sandbox: Sandbox, spec: SandboxSpec, commands: Sequence[TestCommand], overlay: Overlay) -> TestReport:
+async def _run(sandbox: Sandbox, spec: SandboxSpec, commands: Sequence[TestCommand], overlay: Overlay, *, some_empty: bool) -> TestReport:
     outcomes: dict[str, TestOutcome] = {}
+    empty: TestReport | None = None
     exit_code, log, duration_s = 0, "", 0.0
     writes, removals = overlay.writes, overlay.removals
     for command in commands:
@@ -59,9 +62,14 @@ async def _run(sandbox: Sandbox, spec: SandboxSpec, commands: Sequence[TestComma
         writes, removals = (), ()
         exit_code, log = exit_code or report.exit_code, log + report.log
         duration_s = max(duration_s, report.duration_s)
+        if some_empty and report.problem == "nothing_ran":
+            empty = report
+            continue
         if report.problem is not None:
             found = report.outcomes if len(commands) == 1 else {}
             return TestReport(found, report.exit_code, report.problem, report.message, log, duration_s)
         for identity, outcome in report.outcomes.items():
             outcomes[identity] = worst((outcome, outcomes[identity])) if identity in outcomes else outcome
+    if empty is not None and not outcomes:
+        return TestReport({}, exit_code, empty.problem, empty.message, log, duration_s)
     return TestReport(outcomes, exit_code, None, "", log, duration_s)

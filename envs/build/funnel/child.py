@@ -21,8 +21,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from podgym.envs.build.funnel.child_main import OUT, REPORT
-from podgym.envs.build.funnel.job import Job
+from podgym.envs.build.funnel.job import OUT, REPORT, Job
 from podgym.envs.build.funnel.row import LostReason, lost_report
 from podgym.envs.build.funnel.scratch import Scratch, sweep_scratch
 from podgym.envs.build.funnel.usage import free_bytes, used_bytes

@@ -14,15 +14,12 @@ import threading
 
 from podgym.envs.build import BuildOptions, build_task
 from podgym.envs.build.errors import BuildError
-from podgym.envs.build.funnel.job import Job
+from podgym.envs.build.funnel.job import OUT, REPORT, Job
 from podgym.envs.build.report import BuildReport
 from podgym.errors import PodgymError
 from podgym.sandbox.providers import open_provider
 
-__all__ = ["OUT", "REPORT", "main"]
-
-OUT = "out"
-REPORT = "report.json"
+__all__ = ["main"]
 
 
 def main() -> None:

@@ -8,10 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from podgym.envs.build.funnel.line import Line
 
-__all__ = ["Bounds", "Job", "WORK", "job_of"]
+__all__ = ["OUT", "REPORT", "WORK", "Bounds", "Job", "job_of"]
 
 WORK = ".funnel"
 """In the folder of a funnel: a directory for each build in progress."""
+OUT = "out"
+"""In a build's directory: its task."""
+REPORT = "report.json"
+"""In a build's directory, once it has ended."""
 
 
 class Bounds(BaseModel):
