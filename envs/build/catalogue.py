@@ -65,6 +65,10 @@ class Catalogue:
         """The same, where these images cannot be had."""
         return replace(self, absent=self.absent | set(names))
 
+    def only(self, tool: Tool, name: str) -> Catalogue:
+        """The same, where `tool` has no other image than `name`."""
+        return replace(self, images=tuple(image for image in self.images if image.tool != tool or image.name == name))
+
     def of(self, tool: Tool) -> tuple[BaseImage, ...]:
         """All that may be had, oldest first."""
         return tuple(image for image in self.images if image.tool == tool and image.name not in self.absent)

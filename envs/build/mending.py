@@ -1,7 +1,8 @@
 """After a failure: the next plan to try, by the table of remedies, and at last by a model where one is configured.
 
 A change that did not bring the build further is taken back before the next one is tried, so that what works in the end is the first
-plan and the changes that helped. A change that a plan's steps hang on is a plan made anew, with the changes that helped before it.
+plan and the changes that helped. A change that a plan's steps hang on is a plan made anew, with the changes that helped before it. What was
+asked for by name, a plan or a version of the toolchain, is never replaced.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from podgym.envs.build.repair import BuildFailure, Remedy, further, lacks_image,
 from podgym.envs.build.repair.anew import Helped, Replanner
 from podgym.envs.build.repair.hearing import failing_tests_say
 from podgym.envs.build.repair.model import ChatEndpoint, mend
+from podgym.envs.build.repair.remedies.remedy import tool_of
 from podgym.sandbox import ImageError, SandboxProvider, SandboxSpec
 
 __all__ = ["Mender"]
@@ -114,7 +116,9 @@ class Mender:
         return self._options.endpoint is not None and not self._asked
 
     def _catalogue(self, failed: _Failed) -> Catalogue:
-        return failed.prepared.request.catalogue.without(*self._absent)
+        """Of the images that may still be tried; of the toolchain that was asked for by name there is no other."""
+        catalogue = failed.prepared.request.catalogue.without(*self._absent)
+        return catalogue if self._options.toolchain is None else catalogue.only(tool_of(failed.plan), failed.plan.base)
 
     def _remedies(self, failed: _Failed) -> Iterator[Remedy]:
         tried = frozenset((*self._tried, *self._passed_over))

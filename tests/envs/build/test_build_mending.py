@@ -21,6 +21,7 @@ from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.verifiers.archive import Write
 
 HEADER = "src/parse.c:1:10: fatal error: libxml/parser.h: No such file or directory\ncompilation terminated.\n"
+ASKED_FOR_ANOTHER = "error: release version 21 not supported\n"
 SPEC = SandboxSpec(image="x")
 PROVIDER: Any = None
 
@@ -112,7 +113,7 @@ async def test_another_toolchain_is_planned_anew_with_what_had_helped(history: A
     prepared = of_java(history, {"pom.xml": POM.format(17)}, mirror="mirror.example.org/")
     mender = Mender(BuildOptions(), PROVIDER)
     with_header = await mender.next(prepared, SPEC, failed(HEADER))
-    changed = await mender.next(with_header, SPEC, failed("error: release version 21 not supported\n"))
+    changed = await mender.next(with_header, SPEC, failed(ASKED_FOR_ANOTHER))
     assert (changed.plan.toolchain, changed.plan.mirror) == ("21", "mirror.example.org/")
     assert changed.request.toolchain == "21"
     own = changed.module.plan(replace(prepared.request, toolchain="21"))
@@ -121,11 +122,30 @@ async def test_another_toolchain_is_planned_anew_with_what_had_helped(history: A
     assert changed.plan.why_toolchain == "The log asks for java >=21."
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        failed(ASKED_FOR_ANOTHER),
+        failed("Something went wrong.\n"),
+        ImageError("Building x from maven:3-eclipse-temurin-17 failed: manifest unknown (at FROM maven:3-eclipse-temurin-17)"),
+    ],
+    ids=["the log asks for another", "nothing says why", "no image"],
+)
+async def test_a_toolchain_that_was_asked_for_is_kept(history: Any, error: ImageError) -> None:
+    changed = of_java(history, {"pom.xml": POM.format(17)}, toolchain="17")
+    mender = Mender(BuildOptions(toolchain="17"), PROVIDER)
+    with pytest.raises(ImageError):
+        while True:
+            changed = await mender.next(changed, SPEC, error)
+            assert (changed.plan.toolchain, changed.plan.base) == ("17", "maven:3-eclipse-temurin-17"), mender.tried
+    assert not any("temurin" in because for because in mender.tried)
+
+
 async def test_where_the_files_are_gone_the_steps_stay(history: Any) -> None:
     prepared = of_java(history, {"pom.xml": POM.format(17)})
     nothing = Tree((), lambda _: None)
     bare = replace(prepared, request=replace(prepared.request, base=nothing, fixed=nothing))
-    changed = await Mender(BuildOptions(), PROVIDER).next(bare, SPEC, failed("error: release version 21 not supported\n"))
+    changed = await Mender(BuildOptions(), PROVIDER).next(bare, SPEC, failed(ASKED_FOR_ANOTHER))
     assert changed.plan.toolchain == "21" and changed.plan.steps == prepared.plan.steps
 
 
