@@ -71,11 +71,15 @@ def canonical(ecosystem: Ecosystem, name: str) -> str:
 
 
 def is_newer(version: str, own: str) -> bool | None:
-    """Whether a package is younger than the work tree's own version; None where that cannot be told."""
+    """Whether a package is younger than the work tree's own version; None where that cannot be told.
+
+    A local part (`1+editable`) makes a version no younger than one without: tools add theirs to what they build from a work tree.
+    """
     if not version or not own:
         return None
     try:
-        return Version(version.lstrip("v")) > Version(own.lstrip("v"))
+        found, known = Version(version.lstrip("v")), Version(own.lstrip("v"))
+        return (found if known.local else Version(found.public)) > known
     except InvalidVersion:
         left, right = _numbers(version), _numbers(own)
         return None if left is None or right is None else left > right

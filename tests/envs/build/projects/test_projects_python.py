@@ -56,10 +56,7 @@ KINDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-OF_PDM = pytest.mark.xfail(strict=True, reason="the audit takes what pdm's editable installs leave for a later version's")
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[OF_PDM] * (kind == "pdm")) for kind in KINDS])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_what_tests_need_is_installed(build: Any, machine: Any, turned: Any, kind: str) -> None:
     machine.reaches("PyPI")
     system, files = KINDS[kind]
