@@ -67,7 +67,9 @@ def meson_dependencies(texts: dict[str, str], variables: dict[str, str]) -> str:
     wanted = ".".join(map(str, minimum))
     return f"""{install_prelude(variables, "")}mkdir -p {BIN}
 if python3 -m pip install -q --no-cache-dir --target {TOOLS}/python 'meson>={wanted}'; then
-  printf '#!/bin/sh\\nPYTHONPATH={TOOLS}/python exec python3 -m mesonbuild.mesonmain "$@"\\n' >{BIN}/meson
+  # Ninja runs it again by the name that it was started by, in an environment of its own.
+  printf '%s\\n' '#!/usr/bin/env python3' 'import sys' 'sys.path.insert(0, "{TOOLS}/python")' \\
+    'from mesonbuild.mesonmain import main' 'sys.exit(main())' >{BIN}/meson
   chmod 755 {BIN}/meson
   say "meson {wanted} or newer: $(meson --version)"
 else say "not installed: meson {wanted}"; fi

@@ -102,16 +102,7 @@ async def test_cmake_and_a_header_that_changes(build: Any, machine: Any, turned:
     turned(await build({"CMakeLists.txt": CMAKE, **BASE}, FIX), {"test_add", "test_use"}, {"test_nothing"})
 
 
-@pytest.mark.parametrize(
-    "version",
-    [
-        ">= 0.60",
-        pytest.param(
-            ">= 1.3.0",
-            marks=pytest.mark.xfail(strict=True, reason="ninja cannot start a Meson of PyPI again where a build file changes"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("version", [">= 0.60", ">= 1.3.0"])
 async def test_meson(build: Any, machine: Any, version: str) -> None:
     machine.needs("ninja", "cc")
     if version == ">= 0.60":
