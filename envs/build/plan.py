@@ -57,7 +57,7 @@ class BuildPlan(BaseModel):
     mirror: str = ""
     """Goes before `base`."""
     ca_bundle: bool = False
-    """The context holds certificates to trust while installing, as `ca.crt`; they are at `CA_BUNDLE` in the image."""
+    """The context holds certificates to trust while installing, as `ca.crt`; they are at `CA_BUNDLE` in the image of a plan with steps."""
     packages: tuple[str, ...] = ()
     """Of Debian."""
     manifests: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class BuildPlan(BaseModel):
             workdir=WORKDIR,
             packages=self.packages,
             before_copies=(
-                *((Copy(source=CA_FILE, target=CA_BUNDLE),) if self.ca_bundle else ()),
+                *((Copy(source=CA_FILE, target=CA_BUNDLE),) if self.ca_bundle and self.steps else ()),
                 *((Copy(source=MANIFESTS, target=WORKDIR),) if self.manifests else ()),
             ),
             before=self.dependencies,

@@ -11,6 +11,7 @@ from podgym.envs.build.catalogue import Catalogue, version_key
 from podgym.envs.build.manifests import write_manifests
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import MAX_TEXT_BYTES, Tree
+from podgym.sandbox import Step
 from podgym.verifiers import TestCommand
 
 HERE = frozenset({"golang:1.26-bookworm", "node:20-bookworm", "maven:3-eclipse-temurin-17", "maven:3-eclipse-temurin-25"})
@@ -88,9 +89,12 @@ def test_a_plan_makes_layers_in_order() -> None:
         ca_bundle=True,
         packages=("libpcap-dev",),
         manifests=("go.mod",),
+        dependencies=(Step(run="go mod download"),),
         tests=(TestCommand(framework="unittest"),),
     )
     recipe = plan.recipe
     assert recipe.base == "mirror.example.org/golang:1.26-bookworm" and recipe.packages == ("libpcap-dev",)
     assert [copy.source for copy in (*recipe.before_copies, *recipe.copies)] == ["ca.crt", "manifests.tar", "repo.tar"]
     assert BuildPlan.model_validate_json(plan.model_dump_json()) == plan
+    bare = plan.model_copy(update={"dependencies": ()}).recipe
+    assert [copy.source for copy in bare.before_copies] == ["manifests.tar"], "nothing is installed that certificates are for"

@@ -332,6 +332,13 @@ async def test_what_the_first_steps_bring_is_inspected_too(history, tmp_path: Pa
     assert (report.stage, report.reason) == ("certify", "leak"), report
 
 
+async def test_certificates_where_nothing_is_installed(history, tmp_path: Path, provider) -> None:
+    broken_calc(history)
+    (bundle := tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    report = await build(history, mend_calc(history), tmp_path / "out", provider, ca_bundle=bundle, decoys=False)
+    assert report.status == "validated", report
+
+
 async def test_an_image_that_cannot_be_made(history, tmp_path: Path, provider) -> None:
     broken_calc(history)
     fix = mend_calc(history)

@@ -119,7 +119,7 @@ async def test_two_gigabytes_of_history(build: Any, turned: Any) -> None:
     history.git("config", "core.compression", "1")
     history.commit("Data", {})
     history.git("rm", "-q", "-r", "data")
-    report = await build(CASES["the next one"].base, CASES["the next one"].fix, ca_bundle=None)
+    report = await build(CASES["the next one"].base, CASES["the next one"].fix)
     turned(report, {"tests/test_calc.py::T::test_it"}, set())
     assert Path(report.out, "environment/repo.tar").stat().st_size < 50 << 20
 
