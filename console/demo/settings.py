@@ -21,7 +21,7 @@ class Settings:
     warm_steps: int = 900
     warm_batch: int = 32
     steps: int = 100
-    goal_solve_rate: float = 0.97
+    goal_solve_rate: float = 0.94
     groups_per_step: int = 8
     group_size: int = 8
     concurrency: int = 96
