@@ -1,7 +1,8 @@
 """What has to be built before tests run: siblings that are used through their build, and the package itself where its tests are.
 
-A file that a package's entries name and that is not in the repository is made by its build. Whether tests use the build of their
-own package is told by what they import: a path that is not in the repository, or the package's own name or directory.
+A file that a package's entries name and that is not in the repository is made by its build; so is one that is, where its directory
+is one of output alone, or has a source of the same name beside it: without a new build, tests would miss the fix. Whether tests use
+the build of their own package is told by what they import: such a path, or the package's own name or directory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from podgym.envs.build.languages.node.runners import BROWSERS, recognise
 from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.tree import Tree
 
-__all__ = ["BUILT", "Build", "build_script", "builds_before", "sibling_builds", "uses_build"]
+__all__ = ["BUILT", "Build", "build_script", "builds_before", "package_build", "sibling_builds", "uses_build"]
 
 _SCRIPTS: Final = ("build", "compile", "build:lib", "build:all", "dist", "bundle", "transpile", "build:node", "tsc", "prepack", "prepare",
                    "prepublishOnly", "prepublish")  # fmt: skip
@@ -34,6 +35,8 @@ _IMPORT: Final = re.compile(
 BUILT: Final = frozenset({
     "dist", "lib", "build", "out", "es", "esm", "cjs", "umd", "output", "built", "_build", "bin", "dist-node", "compiled",
 })  # fmt: skip
+_OUTPUT: Final = BUILT - {"lib", "build", "out", "bin"}
+"""Directories that nobody writes sources into."""
 _SETTINGS: Final = re.compile(
     r"(vitest|vite|jest|babel)([.-][\w-]+)*\.(config|workspace|preset)\.|\.?babelrc|babel\.config\.|\.swcrc|jest\.json$"
 )
@@ -48,6 +51,9 @@ class Build:
 
     directory: str
     line: str
+    kept: tuple[str, ...] = ()
+    """Committed directories below it that it makes anew. It runs before tests alone, so that the image has them as base has, and they
+    stay where it fails."""
 
 
 def build_script(package: Manifest, tree: Tree, manifests: Mapping[str, Manifest]) -> str:
@@ -63,15 +69,47 @@ def build_script(package: Manifest, tree: Tree, manifests: Mapping[str, Manifest
     return ""
 
 
-def _missing_entry(package: Manifest, tree: Tree) -> bool:
-    """Whether what those who import a package get is not in the repository."""
-    entries = package.runtime_entries
-    return bool(entries) and not any(_resolves(entry, package.directory, tree) for entry in entries)
+def _made_entry(package: Manifest, tree: Tree) -> bool:
+    """Whether what those who import a package get is made by its build."""
+    found = [_resolved(entry, package.directory, tree) for entry in package.runtime_entries]
+    there = [path for path in found if path is not None]
+    return _is_output(there[0], package, tree) if there else bool(found)
 
 
-def _resolves(path: str, directory: str, tree: Tree) -> bool:
+def _resolved(path: str, directory: str, tree: Tree) -> str | None:
+    """The file of the repository that `path` leads to."""
     target = normal(path, directory)
-    return target is not None and any(f"{target}{end}" in tree for end in _ENDINGS)
+    return next((f"{target}{end}" for end in _ENDINGS if f"{target}{end}" in tree), None) if target is not None else None
+
+
+def _is_output(path: str, package: Manifest, tree: Tree) -> bool:
+    """Whether a file of the repository is what a build of the package made."""
+    inside = path.removeprefix(_prefix(package.directory))
+    top, _, rest = inside.partition("/")
+    if top not in BUILT or not rest or (inside == path and package.directory):
+        return False
+    stem = re.sub(r"\.\w+$", "", rest)
+    return top in _OUTPUT or any(join(package.directory, f"src/{stem}{end}") in tree for end in _ENDINGS)
+
+
+def _prefix(directory: str) -> str:
+    return f"{directory}/" if directory else ""
+
+
+def _committed(package: Manifest, tree: Tree, below: str) -> tuple[str, ...]:
+    """Directories of what a build of the package made that are in the repository, as seen from `below`; none where its entries are
+    not among that."""
+    entries = package.runtime_entries
+    if entries and all(_resolved(entry, package.directory, tree) is None for entry in entries):
+        return ()
+    start, skipped = _prefix(package.directory), len(_prefix(below))
+    found = {path.partition("/")[0] for path in tree.below(package.directory) if _is_output(f"{start}{path}", package, tree)}
+    return tuple(path for one in sorted(found) if not re.search(r"\s", path := f"{start}{one}"[skipped:]))
+
+
+def package_build(package: Manifest, name: str, tree: Tree, manager: Manager) -> Build:
+    """By the script of that name."""
+    return Build(package.directory, manager.run(name), _committed(package, tree, package.directory))
 
 
 def sibling_builds(workspace: Workspace, package: Manifest, tree: Tree, manager: Manager, manifests: Mapping[str, Manifest]) -> list[Build]:
@@ -79,15 +117,16 @@ def sibling_builds(workspace: Workspace, package: Manifest, tree: Tree, manager:
     found: list[Build] = []
     if "preconstruct dev" in " ".join(workspace.root.scripts.values()):
         return []  # which leads from each entry to its source
-    missing = [one for one in workspace.siblings(package) if one.directory != workspace.directory and _missing_entry(one, tree)]
-    for one in missing[:_MAX_SIBLINGS]:
+    made = [one for one in workspace.siblings(package) if one.directory != workspace.directory and _made_entry(one, tree)]
+    for one in made[:_MAX_SIBLINGS]:
         name = build_script(one, tree, manifests)
         if name:
-            found.append(Build(one.directory, manager.run(name)))
-    if len(found) < len(missing) or len(missing) > _MAX_SIBLINGS:
+            found.append(package_build(one, name, tree, manager))
+    if len(found) < len(made) or len(made) > _MAX_SIBLINGS:
         name = build_script(workspace.root, tree, manifests)
         if name:
-            return [Build(workspace.directory, manager.run(name))]
+            kept = tuple(path for one in made for path in _committed(one, tree, workspace.directory))
+            return [Build(workspace.directory, manager.run(name), kept)]
     return found
 
 
@@ -106,7 +145,7 @@ def _mapped(package: Manifest, root: Manifest, tree: Tree) -> bool:
 
 def uses_build(package: Manifest, root: Manifest, tests: Iterable[str], tree: Tree) -> bool:
     """Whether tests of a package import what its build makes."""
-    missing = _missing_entry(package, tree) and not _mapped(package, root, tree)
+    made = _made_entry(package, tree) and not _mapped(package, root, tree)
     for path in [one for one in tests if _CODE.search(one)][:_MAX_FILES]:
         text = tree.read(path)
         if text is None or len(text) > 500_000:
@@ -114,23 +153,24 @@ def uses_build(package: Manifest, root: Manifest, tests: Iterable[str], tree: Tr
         directory = posixpath.dirname(path)
         for name in _IMPORT.findall(text):
             if name.startswith("."):
-                if _is_built(name, directory, package, tree, missing=missing):
+                if _is_built(name, directory, package, tree, made=made):
                     return True
-            elif missing and package.name and (name == package.name or name.startswith(f"{package.name}/")):
+            elif made and package.name and (name == package.name or name.startswith(f"{package.name}/")):
                 return True
-        if missing and any(
-            re.search(rf"['\"/]{re.escape(entry.removeprefix('./'))}['\"`]", text) for entry in package.runtime_entries[:10]
-        ):
+        if made and any(re.search(rf"['\"/]{re.escape(entry.removeprefix('./'))}['\"`]", text) for entry in package.runtime_entries[:10]):
             return True
     return False
 
 
-def _is_built(name: str, directory: str, package: Manifest, tree: Tree, *, missing: bool) -> bool:
+def _is_built(name: str, directory: str, package: Manifest, tree: Tree, *, made: bool) -> bool:
     target = normal(name, directory)
-    if target is None or _resolves(name, directory, tree):
+    if target is None:
         return False
     if target == package.directory:
-        return missing
+        return made
+    there = _resolved(name, directory, tree)
+    if there is not None:
+        return _is_output(there, package, tree)
     inside = target.removeprefix(f"{package.directory}/") if package.directory else target
     if inside == target and package.directory:
         return False

@@ -124,8 +124,12 @@ def build_call(builds: Sequence[Build], top: str = WORKDIR) -> str:
     """Shell that builds what changed; empty where there is nothing to build."""
     if not builds:
         return ""
-    pairs = " ".join(f"{shlex.quote(one.directory)} {shlex.quote(one.line)}" for one in builds)
-    return f"sh {HOME}/build.sh {top} {pairs} >&2\n"
+    words = " ".join(_kept(one) + shlex.join([one.directory, one.line]) for one in builds)
+    return f"sh {HOME}/build.sh {top} {words} >&2\n"
+
+
+def _kept(build: Build) -> str:
+    return f"-k {shlex.quote(' '.join(build.kept))} " if build.kept else ""
 
 
 def _node_of_npm(major: int) -> str:
@@ -189,8 +193,8 @@ class Steps:
             home = shlex.quote(f"{WORKDIR}/{step.directory}".rstrip("/"))
             run = f"(cd {home} && timeout {_LIFECYCLE_TIMEOUT_S} {step.line}) </dev/null >&2"
             lines.append(f"{run} || echo {shlex.quote(f'failed in ./{step.directory}: {step.line}')} >>{INSTALL_LOG}")
-        for group in dict.fromkeys(tuple(one) for one in builds if one):
-            lines.append(build_call(group).rstrip())
+        for group in dict.fromkeys(tuple(one for one in group if not one.kept) for group in builds):
+            lines += [call.rstrip()] if (call := build_call(group)) else []
         for directory, program in dict.fromkeys(needed):
             bins = f"{WORKDIR}/{directory}/node_modules/.bin:{WORKDIR}/node_modules/.bin".replace("//", "/")
             search = f'PATH={shlex.quote(bins)}:"$PATH"; command -v {shlex.quote(program)} >/dev/null'

@@ -13,7 +13,7 @@ from typing import Final
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
-from podgym.envs.build.languages.node.builds import Build, build_script, sibling_builds, uses_build
+from podgym.envs.build.languages.node.builds import Build, build_script, package_build, sibling_builds, uses_build
 from podgym.envs.build.languages.node.commands import Commands, program, test_files
 from podgym.envs.build.languages.node.dependencies import (
     added_packages,
@@ -197,7 +197,7 @@ class _Planner:
         for place, run in enumerate(suite.runs):
             before = list(suite.before.get(place, ()))
             if script and (used or is_compiled(run, tree)) and not any(one.line in parts for one in before):
-                before.append(Build(package.directory, manager.run(script)))
+                before.append(package_build(package, script, tree, manager))
             found.append(tuple(dict.fromkeys([*siblings, *before])))
         return found
 

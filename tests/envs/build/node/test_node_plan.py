@@ -103,6 +103,47 @@ def test_the_package_is_built_where_its_tests_use_the_build(package: dict[str, A
     assert ("npm run build" in made.tests[0].script) is built
 
 
+@pytest.mark.parametrize(
+    ("package", "files", "test", "kept"),
+    [
+        ({"main": "dist/i.js"}, ["dist/i.js", "src/i.ts"], "require('..')", "dist"),
+        ({"main": "dist/i.js"}, ["dist/i.js", "src/i.ts"], "require('../dist/i.js')", "dist"),
+        ({"main": "dist/i.js"}, ["dist/i.js", "src/i.ts"], "require('../dist/i')", "dist"),
+        ({"main": "lib"}, ["lib/index.js", "src/index.js"], "require('p')", "lib"),
+        ({"main": "lib/i.js", "module": "es/i.js"}, ["lib/i.js", "es/i.js", "src/i.js"], "require('../lib/i.js')", "'es lib'"),
+        ({"main": "i.js"}, ["i.js", "dist/i.js"], "require('../dist/i.js')", "dist"),
+        ({"main": "i.js"}, ["i.js", "dist/i.js"], "require('..')", ""),
+        ({"main": "lib/i.js"}, ["lib/i.js"], "require('..')", ""),
+        ({"main": "dist/i.js"}, ["dist/i.js", "src/i.ts"], "require('../src/i')", ""),
+    ],
+)
+def test_a_committed_build_is_made_anew_before_tests_and_not_in_the_image(
+    package: dict[str, Any], files: list[str], test: str, kept: str
+) -> None:
+    own = {"name": "p", "scripts": {"test": "mocha", "build": "rollup -c"}, "devDependencies": {"mocha": "10"}, **package}
+    made = plan({"package.json": own, **dict.fromkeys(files, ""), "test/a.js": f"{test}; it('x')"}, "test/a.js")
+    call = f"build.sh \"$top\" -k {kept} '' 'npm run build'"
+    assert (call in made.tests[0].script) is bool(kept) and ("run build" in made.tests[0].script) is bool(kept)
+    assert "run build" not in made.install[-1].run
+
+
+def test_a_sibling_whose_build_is_committed_is_built_anew() -> None:
+    files = {
+        "package.json": {"private": True, "workspaces": ["packages/*"]},
+        "packages/a/package.json": {
+            "name": "a", "scripts": {"test": "vitest"}, "dependencies": {"b": "*"}, "devDependencies": {"vitest": "3"}
+        },
+        "packages/b/package.json": {"name": "b", "main": "dist/index.js", "scripts": {"build": "tsc"}},
+        "packages/b/dist/index.js": "",
+    }  # fmt: skip
+    made = plan(files, "packages/a/test/x.test.ts")
+    assert "build.sh \"$top\" -k dist packages/b 'npm run build'" in made.tests[0].script
+    del files["packages/b/package.json"]["scripts"]
+    files["package.json"]["scripts"] = {"build": "tsc -b"}
+    made = plan(files, "packages/a/test/x.test.ts")
+    assert "build.sh \"$top\" -k packages/b/dist '' 'npm run build'" in made.tests[0].script
+
+
 def test_compiled_tests_are_built_first_and_run_whole() -> None:
     package = {"name": "p", "scripts": {"test": "mocha dist/test/**/*.test.js", "build": "tsc"}, "devDependencies": {"mocha": "10"}}
     made = plan({"package.json": package, "src/test/a.test.ts": ""}, "src/test/a.test.ts")

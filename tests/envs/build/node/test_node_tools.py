@@ -217,6 +217,27 @@ def test_a_build_runs_where_something_changed_and_after_one_that_ran(tmp_path: P
     assert build() == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("command", "there"),
+    [
+        ("rm -rf dist; false", {"a.js": "old", "b.js": "old"}),
+        ("rm -rf dist", {"a.js": "old", "b.js": "old"}),
+        ("rm -rf dist; mkdir dist; cp source dist/a.js", {"a.js": "new"}),
+        ("cp source dist/a.js; rm dist/b.js; false", {"a.js": "new", "b.js": "old"}),
+    ],
+)
+def test_what_was_committed_stays_where_its_build_fails(tmp_path: Path, command: str, there: dict[str, str]) -> None:
+    (tmp_path / "build.sh").write_text((TOOLS / "build.sh").read_text().replace("/opt/podgym/node/stamps", str(tmp_path / "stamps")))
+    (dist := tmp_path / "top" / "one" / "dist").mkdir(parents=True)
+    (dist.parent / "source").write_text("new")
+    for name in ("a.js", "b.js"):
+        (dist / name).write_text("old")
+    words = ["-k", "dist gone", "one", command, "", "touch after"]
+    assert run("sh", "build.sh", str(tmp_path / "top"), *words, at=tmp_path).returncode == 0
+    assert {path.name: path.read_text() for path in dist.iterdir()} == there
+    assert (tmp_path / "top" / "after").exists() and not (dist.parent / "gone").exists()
+
+
 @needs_node
 def test_native_modules_and_install_scripts_are_built_and_downloads_are_not(tmp_path: Path) -> None:
     def package(name: str, **scripts: str) -> None:

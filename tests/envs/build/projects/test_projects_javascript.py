@@ -178,3 +178,19 @@ async def test_names_that_occur_twice_and_a_snapshot_that_is_not_there(build: An
     report = await build(base, fix)
     # Of a name that occurs twice the worse result counts; a snapshot that is not there is written by no run, and so never passes.
     turned(report, {f"test/calc.test.js::{name}" for name in ("stored", "twice")}, {"test/calc.test.js::nothing"})
+
+
+async def test_a_committed_build_is_made_anew_before_tests(build: Any, machine: Any, turned: Any) -> None:
+    machine.needs("node", "npm")
+    package = {"name": "calc", "main": "dist/calc.js", "scripts": {"build": "rm -rf dist && cp -r src dist", "test": "node --test test/"}}
+    test = "const test = require('node:test'), assert = require('node:assert');\n"
+    test += "test('%s', () => assert.equal(require('..').add(%s), %d));\n"
+    base = {
+        "package.json": json.dumps(package),
+        "src/calc.js": CALC,
+        "dist/calc.js": CALC,
+        "test/old.test.js": test % ("nothing", "0, 0", 0),
+    }
+    report = await build(base, {"src/calc.js": FIXED, "test/new.test.js": test % ("adds", "1, 2", 3)})
+    turned(report, {"test/new.test.js::adds"}, {"test/old.test.js::nothing"})
+    assert not any("tracked file" in note for note in report.notes), report.notes
