@@ -52,6 +52,12 @@ INSTALLING: Final[dict[str, str]] = {
     "YARN_IGNORE_NODE": "1",
 }
 _LIFECYCLE_TIMEOUT_S: Final = 600
+_GLOBAL_SETTINGS: Final = """\
+if settings=$(cd / && npm config get globalconfig 2>/dev/null) && [ -f "$settings" ]; then
+  export npm_config_globalconfig="$settings"
+fi
+"""
+"""A registry and certificates may be named there, and npm would look beside another Node and below another prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def _laid() -> str:
 
 def _prelude(exports: Mapping[str, str], env: Mapping[str, str]) -> str:
     own = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted({**INSTALLING, **env, **exports}.items()))
-    return f'set -eu\n{own}export PATH={HOME}/bin:"$PATH"\numask 022\n'
+    return f'set -eu\n{own}{_GLOBAL_SETTINGS}export PATH={HOME}/bin:"$PATH"\numask 022\n'
 
 
 def _install_call(one: Installation, committed: datetime) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from podgym_test_kit.node import plan
 
 TOOLS = Path(str(files("podgym.envs.build.languages.node") / "tools"))
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")]
@@ -113,3 +114,16 @@ def test_packages_are_added_where_they_are_missing(workplace: Workplace) -> None
     assert (workplace.path / "install.log").read_text() == f"added in .: lib@file:{lib}\n"
     assert json.loads((workplace.top / "node_modules/here/package.json").read_text())["version"] == "0.0.1"
     assert (workplace.top / "node_modules/lib/index.js").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_settings_of_the_machine_count_below_another_prefix(tmp_path: Path, there: bool) -> None:
+    (settings := tmp_path / "machine/etc/npmrc").parent.mkdir(parents=True)
+    if there:
+        settings.write_text("registry=http://127.0.0.1:9/ours/\n")
+    step = plan({"package.json": {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "10"}}}, "test/a.js").dependencies[0].run
+    prelude = step[: step.index("umask")]
+    script = f"{prelude}npm config get registry --global --prefix {tmp_path}/other"
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PREFIX": str(tmp_path / "machine")}
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.strip().endswith("/ours/") is there, done.stdout
