@@ -15,6 +15,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from podgym.envs.build.languages.python.conda import ENVIRONMENT_FILE, add_environment
 from podgym.envs.build.languages.python.project import Project
 from podgym.envs.build.languages.python.requirements import Requirements, add_group, add_poetry
 from podgym.envs.build.languages.python.setupfile import session_installs
@@ -82,12 +83,25 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], command
 
 
 def _from_lists(project: Project, into: Requirements) -> None:
-    """A file of requirements without a purpose in its name, or Pipenv's."""
+    """A file of requirements without a purpose in its name, or Pipenv's, or Conda's."""
     found = next((path for pattern in _PLAIN_LISTS for path in project.paths if re.fullmatch(pattern, path, re.IGNORECASE)), None)
     if found is not None:
         into.add_file(found, project.read)
     elif isinstance(packages := project.pipfile.get("packages"), dict):
         add_poetry(into, packages)
+    elif (found := next(iter(_environment_files(project)), None)) is not None:
+        add_environment(into, project.read(found), found)
+
+
+def _environment_files(project: Project, names: re.Pattern[str] | None = None) -> list[str]:
+    """Conda's: those with a word of `names` in their path, or without any purpose there; the shortest path first."""
+    found = []
+    for path in project.paths:
+        if ENVIRONMENT_FILE.fullmatch(path) and path.count("/") <= 2:
+            words = set(re.split(r"[^a-z]+", path.lower())) - {"", "conda", "env", "environment", "yml", "yaml", "requirements", "binder"}
+            if not words if names is None else any(names.fullmatch(word) for word in words):
+                found.append(path)
+    return sorted(found, key=len)
 
 
 def wanted_extras(project: Project, requirements: Requirements) -> tuple[str, ...]:
@@ -122,11 +136,17 @@ def _from_tables(project: Project, into: Requirements, names: re.Pattern[str]) -
         into.add_all(_lines(project.table("tool", "uv").get("dev-dependencies")))
         if isinstance(project.pipfile.get("dev-packages"), dict):
             add_poetry(into, project.pipfile["dev-packages"])
+    _from_files(project, into, names)
+
+
+def _from_files(project: Project, into: Requirements, names: re.Pattern[str]) -> None:
     for path in project.paths:
         if _REQUIREMENTS_FILE.fullmatch(path) and path.count("/") <= 2:
             words = re.split(r"[^a-z]+", path.lower())
             if any(names.fullmatch(word) for word in words):
                 into.add_file(path, project.read)
+    for path in (*_environment_files(project, names), *(_environment_files(project) if names is _DEV_NAMES else ())):
+        add_environment(into, project.read(path), path)
 
 
 def _from_tox(project: Project, into: Requirements) -> None:

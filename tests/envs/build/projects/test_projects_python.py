@@ -74,10 +74,7 @@ APPLICATIONS = {
 }
 
 
-OF_CONDA = pytest.mark.xfail(strict=True, reason="environment.yml is not read")
-
-
-@pytest.mark.parametrize("file", [pytest.param(file, marks=[OF_CONDA] * (file == "environment.yml")) for file in APPLICATIONS])
+@pytest.mark.parametrize("file", APPLICATIONS)
 async def test_what_an_application_lists_is_installed(build: Any, machine: Any, turned: Any, file: str) -> None:
     machine.reaches("PyPI")
     base = {"calc.py": f"import inflection\n\n\n{MODULE}", "tests/test_old.py": OLD, file: APPLICATIONS[file]}
