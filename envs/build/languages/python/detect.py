@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.languages.python.django import django_settings
 from podgym.envs.build.languages.python.facts import Framework, PythonFacts
+from podgym.envs.build.languages.python.locks import read_lock
 from podgym.envs.build.languages.python.needs import test_requirements, wanted_extras
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.languages.python.project import Project, Reader
@@ -79,6 +80,7 @@ def detect(
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
             if plugin not in requirements.names:
                 requirements.add(plugin)
+    lock = read_lock(project.root, read, project=project.name, notes=project.notes)
     changed = tuple(path.removeprefix(prefix) if path.startswith(prefix) else "../" * prefix.count("/") + path for path in changed_tests)
     return PythonFacts(
         root=project.root,
@@ -93,6 +95,7 @@ def detect(
         version_from=project.version_from,
         extras=wanted_extras(project, requirements),
         test_requirements=requirements.lines,
+        constraints=lock.constraints if lock is not None else (),
         framework=framework,
         test_args=(*_pytest_args(settings), *(["-o", f"python_files={settings['python_files']}"] if django else []))
         if framework == "pytest"

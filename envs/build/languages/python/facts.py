@@ -36,6 +36,8 @@ class PythonFacts(BaseModel):
     """Extras of the project that its tests need."""
     test_requirements: tuple[str, ...] = ()
     """What its tests need beside that."""
+    constraints: tuple[str, ...] = ()
+    """Versions that a lock file names, as PEP 508 lines."""
     framework: Framework = "unittest"
     test_args: tuple[str, ...] = ()
     """For the framework, so that one broken file, a coverage threshold or a process pool decides nothing."""

@@ -3,7 +3,8 @@
 A project of plain files with tests on unittest needs no step at all: its image is the base and the repository. All
 others get a virtual environment outside the work tree. What can be told without the project's files (its listed
 dependencies, the tests' requirements) is installed before the repository is copied, so that tasks of one day share
-those layers; the project itself is installed in place afterwards.
+those layers; the project itself is installed in place afterwards. Versions are those of a lock file, as far as they fit together, and
+otherwise those of the commit's day.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from podgym.verifiers import TestCommand
 __all__ = ["VENV", "plan_python"]
 
 VENV = "/opt/venv"
+
+_LOCKED = f"{TOOLS}/locked.txt"
 
 _EDITABLE_SINCE = "2023-06-01"
 _BUILDERS = ("flit-core", "poetry-core", "setuptools", "wheel")
@@ -138,13 +141,27 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore UV_NO_CACHE=1
 [ -z "${{PIP_CERT:-}}" ] || export SSL_CERT_FILE="${{SSL_CERT_FILE:-$PIP_CERT}}"
 export UV_SYSTEM_CERTS=1
 mkdir -p {tools}
-venv={venv} log={log} cut={cut} builders="{builders}"
+venv={venv} log={log} cut={cut} locked={locked} builders="{builders}"
 tools=$(mktemp -d) && trap 'rm -rf "$tools"' EXIT
 if python -m pip --version >/dev/null 2>&1; then pip="python -m pip"
 else python -m venv "$tools/pip" && pip="$tools/pip/bin/python -m pip"; fi
 compile=--compile-bytecode
 uv=; if $pip install -q --target "$tools/uv" uv; then uv="$tools/uv/bin/uv"; fi
+by_lock() {{
+  [ -s "$locked" ] || return 1
+  if [ -n "$uv" ]; then
+    "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" -c "$locked" "$@" &&
+      echo "uv, as of $cut and by the lock file: $*" >> "$log" && return
+    # An index that tells no dates has nothing as of a day, and yet the versions that are named.
+    "$uv" pip install -q --python "$venv/bin/python" $compile -c "$locked" "$@" && echo "uv, by the lock file: $*" >> "$log" && return
+  else
+    $pip --python "$venv/bin/python" install -q -c "$locked" "$@" && echo "pip, by the lock file: $*" >> "$log" && return
+  fi
+  echo "not by the lock file: $*" >> "$log"
+  return 1
+}}
 install() {{
+  if by_lock "$@"; then return; fi
   if [ -z "$uv" ]; then
     $pip --python "$venv/bin/python" install -q "$@" && echo "pip, latest: $*" >> "$log"
   elif "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" "$@"; then
@@ -155,6 +172,7 @@ install() {{
 }}
 install_project() {{
   if [ -z "$uv" ]; then install -e "$1"; return; fi
+  if by_lock -e "$1"; then return; fi
   if "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" -e "$1"; then
     echo "uv, as of $cut: -e $1" >> "$log"; return
   fi
@@ -194,6 +212,8 @@ class _Steps:
             "install pip setuptools wheel",
             "compile=--compile-bytecode",
         ]
+        if self._facts.constraints:
+            lines.append("\n".join((f"cat >{_LOCKED} <<'PODGYM_LOCK'", *self._facts.constraints, "PODGYM_LOCK")))
         if self._facts.dependencies:
             lines.append(_call("install", self._facts.dependencies))
         if self._facts.test_requirements:
@@ -219,7 +239,7 @@ class _Steps:
     def _step(self, lines: Sequence[str]) -> Step:
         old = self._cut < _EDITABLE_SINCE
         builders = " ".join(f"--exclude-newer-package {name}={_EDITABLE_SINCE}" for name in _BUILDERS) if old else ""
-        prelude = _PRELUDE.format(tools=TOOLS, venv=VENV, log=INSTALL_LOG, cut=self._cut, builders=builders)
+        prelude = _PRELUDE.format(tools=TOOLS, venv=VENV, log=INSTALL_LOG, locked=_LOCKED, cut=self._cut, builders=builders)
         return Step(run=self._exports + prelude + "\n".join(lines) + "\n", timeout_s=self._timeout_s)
 
 

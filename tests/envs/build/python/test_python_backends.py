@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,13 +57,6 @@ PROJECTS = {
         },
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path_factory.mktemp("d")), "iniconfig"]
-    if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode:
-        pytest.skip("needs a package index that pip can reach")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,106 @@
+"""The versions that a lock file of uv, Poetry or PDM names, as constraints for an installer.
+
+What does not come from an index (git, a URL, a path) has none, nor has what only an index of its own has (`2.1+cpu`). Of several
+versions of one package each has its marker; where the file does not say which is for what, the package has none either.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+__all__ = ["LOCKS", "Lock", "read_lock"]
+
+LOCKS: Final = ("uv.lock", "poetry.lock", "pdm.lock")
+_MAX_PACKAGES: Final = 1500
+_SOURCES: Final = {"registry", "legacy", "type", "url", "reference", "name"}
+"""Keys of a `source` that is an index, in the words of uv and of Poetry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock file."""
+
+    path: str
+    constraints: tuple[str, ...]
+    """PEP 508 lines, sorted: equal ones make equal layers."""
+
+
+def read_lock(directory: str, read: Callable[[str], str | None], *, project: str = "", notes: list[str]) -> Lock | None:
+    """Of the project in `directory`, or of the nearest one above it that has one; `project` is its own name, which is not constrained."""
+    while True:
+        for name in LOCKS:
+            path = f"{directory}/{name}" if directory else name
+            text = read(path)
+            if text is None:
+                continue
+            try:
+                lines = _constraints(tomllib.loads(text), canonicalize_name(project) if project else "")
+            except tomllib.TOMLDecodeError as error:
+                notes.append(f"{path} cannot be read: {error}")
+                continue
+            if len(lines) <= _MAX_PACKAGES:
+                return Lock(path, lines)
+            notes.append(f"{path} names {len(lines)} versions and is not obeyed")
+        if not directory:
+            return None
+        directory = directory.rpartition("/")[0]
+
+
+def _constraints(document: Mapping[str, Any], project: str) -> tuple[str, ...]:
+    found: dict[str, dict[str, str]] = {}
+    elsewhere: set[str] = set()
+    for name, entry in _entries(document):
+        version = entry.get("version")
+        if not _of_an_index(entry):
+            elsewhere.add(name)
+        elif isinstance(version, str) and _is_public(version):
+            found.setdefault(name, {})[version] = _marker(entry)
+    lines = []
+    for name, versions in found.items():
+        if name == project or name in elsewhere:
+            continue
+        if len(versions) == 1:
+            lines.append(f"{name}=={next(iter(versions))}")
+        elif all(versions.values()):
+            lines += [f"{name}=={version} ; {marker}" for version, marker in versions.items()]
+    return tuple(sorted(lines))
+
+
+def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    packages = document.get("package")
+    for entry in packages if isinstance(packages, list) else ():
+        if isinstance(entry, dict) and isinstance(name := entry.get("name"), str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
+            yield canonicalize_name(name), entry
+
+
+def _of_an_index(entry: Mapping[str, Any]) -> bool:
+    source = entry.get("source", {})
+    if not isinstance(source, dict) or source.get("type", "legacy") != "legacy" or source.keys() - _SOURCES:
+        return False
+    # uv has no type, and a `url` of an archive; PDM says where a package comes from in the entry itself.
+    return ("type" in source or "url" not in source) and not {"git", "url", "path"} & entry.keys()
+
+
+def _is_public(text: str) -> bool:
+    try:
+        return Version(text).local is None
+    except InvalidVersion:
+        return False
+
+
+def _marker(entry: Mapping[str, Any]) -> str:
+    """When an entry is meant; empty where that is not said in one line."""
+    value = entry.get("resolution-markers") or entry.get("markers") or entry.get("marker") or ""
+    text = " or ".join(f"({one})" for one in value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+    try:
+        return str(Marker(text)) if isinstance(text, str) and text else ""
+    except InvalidMarker:
+        return ""
