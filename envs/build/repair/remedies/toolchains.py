@@ -64,7 +64,7 @@ def _build_tool(case: Case, cause: Cause) -> Iterator[Remedy]:
         yield Remedy(f"newer:{tool}", f"The project wants {cause.subject}, which the distribution has not.", plan)
     elif tool == "node-gyp":
         plan = with_exports(with_packages(case.plan, ("python3",)), {"PYTHON": "/usr/bin/python3"}, tests=False)
-        step = f'npm install -g --globalconfig "$(npm config get globalconfig)" --prefix {_PIP_TOOLS} node-gyp@9\n'
+        step = f'npm install -g --prefix {_PIP_TOOLS} node-gyp@9 --globalconfig "$(npm config get globalconfig)"\n'
         plan = with_first_step(
             with_exports(plan, {"npm_config_node_gyp": f"{_PIP_TOOLS}/lib/node_modules/node-gyp/bin/node-gyp.js"}, tests=False), step
         )
