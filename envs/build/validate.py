@@ -11,6 +11,8 @@ every state are nobody's business.
 from __future__ import annotations
 
 import asyncio
+import posixpath
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -148,7 +150,7 @@ def _judge(
     if before[0].problem:
         # The bug may end or hang the whole run, or keep it from being built; then the suite as it was before says what passed.
         notes.append(f"base+tests gave no whole report ({before[0].problem})")
-    without = _without({} if before[0].problem else before[0].outcomes, base[0].outcomes, first, owned)
+    without = _without({} if before[0].problem else before[0].outcomes, base[0].outcomes, first, owned, changed_files)
     if base[0].problem:
         notes.append(f"base gave no whole report ({base[0].problem})")
     passing = [id_ for id_, outcome in first.items() if outcome == "passed" and id_ not in flaky]
@@ -180,15 +182,23 @@ def _unstable(reports: Sequence[TestReport]) -> set[str]:
 
 
 def _without(
-    before: Mapping[str, TestOutcome], base: Mapping[str, TestOutcome], after: Mapping[str, TestOutcome], owned: Owner
+    before: Mapping[str, TestOutcome],
+    base: Mapping[str, TestOutcome],
+    after: Mapping[str, TestOutcome],
+    owned: Owner,
+    changed_files: Sequence[str],
 ) -> Mapping[str, TestOutcome]:
     """Outcomes without the fix. A test that is not in the report of base+tests counts as it did at base: its unit could not be built or
-    loaded with the fix's tests, which says nothing about it. Where nothing would turn then, the tests of the fix's own files do."""
+    loaded with the fix's tests, which says nothing about it. Where nothing would turn then, the tests of the fix's own files do: those
+    that are named after one, where there are any."""
     absent = {id_: outcome for id_, outcome in base.items() if id_ not in before}
     found = {**absent, **before}
     if any(outcome == "passed" and found.get(id_) != "passed" for id_, outcome in after.items()):
         return found
-    return {**{id_: outcome for id_, outcome in absent.items() if not owned(id_)}, **before}
+    turned = {id_ for id_ in absent if owned(id_) and after.get(id_) == "passed"}
+    stems = {posixpath.basename(path).partition(".")[0] for path in changed_files}
+    turned = {id_ for id_ in turned if stems.intersection(re.split(r"[^A-Za-z0-9_]+", id_))} or turned
+    return {**{id_: outcome for id_, outcome in absent.items() if id_ not in turned}, **before}
 
 
 def _nothing_turned(
