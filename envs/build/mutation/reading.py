@@ -23,19 +23,26 @@ __all__ = ["main", "read_mutations"]
 
 _MEMORY_BYTES: Final = 2 << 30
 _PORTION_BYTES: Final = 512 << 10
-_PORTION_S: Final = 60.0
-_FILE_S: Final = 20.0
 _COMMAND: Final = (sys.executable, "-m", "podgym.envs.build.mutation")
 
 
-def read_mutations(sources: Mapping[str, bytes], *, seed: int, limit: int, timeout_s: float = 600.0) -> dict[str, list[Mutation]]:
-    """At most `limit` mutations of each source, by path; what cannot be read, or not within `timeout_s` in all, is left out."""
+def read_mutations(
+    sources: Mapping[str, bytes],
+    *,
+    seed: int,
+    limit: int,
+    timeout_s: float = 600.0,
+    portion_s: float = 60.0,
+    file_s: float = 20.0,
+) -> dict[str, list[Mutation]]:
+    """At most `limit` mutations of each source, by path; what cannot be read is left out, as is what takes longer than `file_s` by
+    itself, and what is not reached within `timeout_s`. Sources are read in portions first, which may take `portion_s` each."""
     ends = time.monotonic() + timeout_s
     found: dict[str, list[Mutation]] = {}
     waiting = _portions(sources)
     while waiting and (left_s := ends - time.monotonic()) > 0:
         paths = waiting.pop()
-        answer = _ask({path: sources[path] for path in paths}, seed, limit, min(left_s, _PORTION_S if len(paths) > 1 else _FILE_S))
+        answer = _ask({path: sources[path] for path in paths}, seed, limit, min(left_s, portion_s if len(paths) > 1 else file_s))
         if answer is not None:
             found |= {path: [_mutation(one) for one in mutations] for path, mutations in zip(paths, answer, strict=True)}
         elif len(paths) > 1:

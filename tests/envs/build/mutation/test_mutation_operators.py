@@ -208,5 +208,5 @@ def test_sources_are_read_in_a_process_of_its_own() -> None:
 
 def test_a_source_that_the_parser_cannot_bear_is_left_out() -> None:
     deep = b"x = " + b"(" * 60_000 + b"1" + b")" * 60_000 + b"\n"
-    found = read_mutations({"a.py": b"a = 1 < 2\n", "deep.py": deep}, seed=0, limit=2)
+    found = read_mutations({"a.py": b"a = 1 < 2\n", "deep.py": deep}, seed=0, limit=2, portion_s=8, file_s=5)
     assert set(found) >= {"a.py"}
