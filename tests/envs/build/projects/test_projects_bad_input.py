@@ -33,7 +33,7 @@ class Case:
 
     base: Mapping[str, str]
     fix: Mapping[str, str]
-    ends: tuple[str, str, str] = ("validated", "", "")
+    ends: tuple[str, ...] = ("validated", "", "")
     says: str = ""
     """A part of the message."""
     options: Mapping[str, Any] | None = None
@@ -42,14 +42,14 @@ class Case:
 
 def of_python(test: str, *ends: str, says: str = "") -> Case:
     fix = {"calc.py": PYTHON.replace("a - b", "a + b"), "tests/test_calc.py": test}
-    return Case({"calc.py": PYTHON, "tests/__init__.py": ""}, fix, ends or ("validated", "", ""), says)  # type: ignore[arg-type]
+    return Case({"calc.py": PYTHON, "tests/__init__.py": ""}, fix, ends or ("validated", "", ""), says)
 
 
 def of_c(files: Mapping[str, str], *ends: str, says: str = "", **options: Any) -> Case:
     source = "int add(int a, int b) { return a - b; }\n"
     base = {"calc.c": source, ".gitignore": "*.o\ntest_add\n", **files}
     fix = {"calc.c": source.replace("a - b", "a + b"), "test_add.c": C_TEST}
-    return Case(base, fix, ends or ("validated", "", ""), says, options, ("cc", "make"))  # type: ignore[arg-type]
+    return Case(base, fix, ends or ("validated", "", ""), says, options, ("cc", "make"))
 
 
 def of_make(recipe: str, *ends: str, says: str = "", **options: Any) -> Case:
