@@ -178,8 +178,8 @@ def test_similarity_is_of_changed_lines() -> None:
 
 def test_a_typical_rollout_costs_little() -> None:
     calls = (bash("cat calc.py", SOURCE), EDIT, ("finish", {}, {"ok": True, "output": ""}))
-    watch_s = min(_seconds(calls, FACTS) for _ in range(40)) - min(_seconds(calls, None) for _ in range(40))
-    assert watch_s < 0.0003
+    watched_s, unwatched_s = (min(_seconds(calls, facts) for _ in range(40)) for facts in (FACTS, None))
+    assert watched_s < 10 * unwatched_s  # appending the same events to a list in memory, on the same machine
 
 
 def _seconds(calls: tuple[Call, ...], facts: Facts | None) -> float:
