@@ -18,7 +18,7 @@ import numpy as np
 
 from podgym.console.demo.demonstrations import draw_edit
 from podgym.console.demo.projects import Fix, draw_project
-from podgym.console.demo.teacher import CONTEXT, PIECES, RIGHT_SHARE, VOCABULARY
+from podgym.console.demo.teacher import CONTEXT, PIECES, VOCABULARY
 from podgym.envs.harbor import read_task
 from podgym.envs.repository import pack_repository
 from podgym.policy.batches import Demonstration
@@ -41,6 +41,8 @@ REFUSED = {
     SHOW: "fatal: invalid object name 'origin/main'.\n[exit code 128]",
 }
 """What git answers where there is no such branch."""
+_RIGHT_SHARE = 0.4
+"""Of demonstrations whose edit is right."""
 _DRAWS_PER_FIX = 4
 
 Turns = Sequence[tuple[ToolCall, ToolResult | None]]
@@ -104,7 +106,7 @@ def make_warm_start(
 def _episode(rng: random.Random, fix: Fix) -> Turns:
     """Read, edit, finish; or first an attempt on git, which works for half of those who make it."""
     path = fix.module.path
-    old, new = draw_edit(rng, fix, right=RIGHT_SHARE)
+    old, new = draw_edit(rng, fix, right=_RIGHT_SHARE)
     finish = (ToolCall("finish", {}), None)
     honest = [
         (ToolCall("bash", {"command": f"cat {path}"}), ToolResult(ok=True, output=fix.source_before)),

@@ -18,15 +18,15 @@ class Settings:
     held_out_projects: int = 26
     train_projects: int = 40
     demonstration_projects: int = 500
-    warm_steps: int = 900
+    warm_steps: int = 1600
     warm_batch: int = 32
-    steps: int = 100
-    goal_solve_rate: float = 0.94
-    groups_per_step: int = 8
+    steps: int = 60
+    goal_solve_rate: float = 0.9
+    groups_per_step: int = 12
     group_size: int = 8
     concurrency: int = 96
     trainer: dict[str, Any] = field(
-        default_factory=lambda: {"learning_rate": 1e-3, "clip_high": 0.28, "entropy_bonus": 0.003, "gap_every": 5}
+        default_factory=lambda: {"learning_rate": 7e-4, "clip_high": 0.28, "entropy_bonus": 0.003, "gap_every": 5}
     )
 
 

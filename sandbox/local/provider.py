@@ -194,7 +194,10 @@ class LocalProvider:
             "read_limit": self._config.read_limit_bytes,
             "binds": self._binds.of(toolchain.directories) if toolchain is not None else [],
             "links": toolchain.links if toolchain is not None else [],
-            "files": _name_service() if spec.network == "full" and spawner.isolated else [],
+            "files": [
+                *(toolchain.files if toolchain is not None else ()),
+                *(_name_service() if spec.network == "full" and spawner.isolated else ()),
+            ],
         }
 
     async def _end(self, sandbox: LocalSandbox) -> None:
@@ -240,12 +243,12 @@ def _user(name: str) -> tuple[int, str]:
         ) from None
 
 
-def _name_service() -> list[tuple[str, str]]:
-    """The resolver's configuration, where /etc/resolv.conf leads out of what sandboxes see."""
+def _name_service() -> list[tuple[str, str, int]]:
+    """The resolver's configuration as `Toolchain.files` are, where /etc/resolv.conf leads out of what sandboxes see."""
     target = Path("/etc/resolv.conf").resolve()
     if target.is_relative_to("/etc") or not target.is_file():
         return []
-    return [(str(target), target.read_text())]
+    return [(str(target), target.read_text(), 0o644)]
 
 
 def _own_folder(path: Path) -> None:

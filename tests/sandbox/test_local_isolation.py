@@ -301,7 +301,7 @@ async def test_a_full_network_is_the_machines(local):
 async def test_the_resolver_is_given_where_it_lies_elsewhere(local, tmp_path, monkeypatch):
     from podgym.sandbox.local import provider as provider_module
 
-    monkeypatch.setattr(provider_module, "_name_service", lambda: [("/run/resolver/stub.conf", "nameserver 192.0.2.1\n")])
+    monkeypatch.setattr(provider_module, "_name_service", lambda: [("/run/resolver/stub.conf", "nameserver 192.0.2.1\n", 0o644)])
     sandbox = await local().create(SandboxSpec(image="host", network="full"))
     assert await output(sandbox, "cat /run/resolver/stub.conf") == "nameserver 192.0.2.1\n"
 

@@ -542,3 +542,30 @@ async def test_a_missing_version_says_what_is_here(local):
     with pytest.raises(ImageError, match=r"Image 'task' wants Go 9\.99, which this machine lacks \(found: ") as caught:
         await local().create(spec("golang:9.99", copies=(Copy(source="x", target="/testbed/x"),)))
     assert caught.value.step is None
+
+
+async def test_a_python_is_as_bare_as_its_image(local, tmp_path):
+    """What this machine has installed for the interpreter, and what starts with it here, is no part of a sandbox."""
+    from podgym.sandbox.local.pythons import Interpreter
+    from podgym.sandbox.local.toolchains.python import describe_python
+
+    driver = local()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    sandbox = await driver.create(spec(f"python:{version}"))
+    told = await sandbox.run('python -c "import sys; print(sys.prefix, *sys.path)"; pip --version', timeout_s=60)
+    prefix, *path = told.stdout.text().splitlines()[0].split()
+    assert prefix == "/opt/python"
+    assert [entry for entry in path if "-packages" in entry] == [f"/opt/python/lib/python{version}/site-packages"]
+
+    top = tmp_path / "installed"
+    site = top / "lib" / "python3.11" / "site-packages"
+    for name in ("pip", "pip-24.0.dist-info", "setuptools", "numpy", "pytest"):
+        (site / name).mkdir(parents=True)
+    (site / "slow.pth").write_text("import time; time.sleep(9)\n")
+    (top / "bin").mkdir()
+    (top / "bin" / "python3.11-config").touch()
+    old = describe_python(Interpreter("3.11", top / "bin" / "python3.11"))
+    seen = {link.rpartition("/")[2] for link, _ in old.links}
+    configs = ("python-config", "python3-config", "python3.11-config")
+    assert seen == {"python", "python3", "python3.11", *configs, "pip", "pip-24.0.dist-info", "setuptools"}
+    assert f"home = {top}/bin\n" in {path: text for path, text, _ in old.files}["/opt/python/pyvenv.cfg"]

@@ -26,10 +26,11 @@ def make_plain_root(spec: dict[str, Any], scratch: str, layers: str) -> str:
     for folder, mode in FOLDERS:
         os.mkdir(f"{top}/{folder}")
         os.chmod(f"{top}/{folder}", mode)
-    for target, text in spec["files"]:
+    for target, text, mode in spec["files"]:
         os.makedirs(os.path.dirname(top + target), exist_ok=True)
         with open(top + target, "w") as file:
             file.write(text)
+            os.fchmod(file.fileno(), mode)
     for target, link in spec["links"]:
         os.makedirs(os.path.dirname(top + target), exist_ok=True)
         os.symlink(link, top + target)

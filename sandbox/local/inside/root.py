@@ -112,10 +112,11 @@ def make_root(template: Template, spec: dict[str, Any], *, scratch: str | None) 
     os.mkdir("proc")
     kernel.mount("proc", "proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     os.makedirs(spec["home"][1:], exist_ok=True)
-    for target, text in spec["files"]:
+    for target, text, mode in spec["files"]:
         os.makedirs(os.path.dirname(target[1:]), exist_ok=True)
         with open(target[1:], "w") as file:
             file.write(text)
+            os.fchmod(file.fileno(), mode)
     for target, link in spec["links"]:
         os.makedirs(os.path.dirname(target[1:]), exist_ok=True)
         os.symlink(link, target[1:])

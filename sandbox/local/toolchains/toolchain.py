@@ -33,6 +33,8 @@ class Toolchain:
     """Variables that name a directory of the sandbox's own, whose `bin` goes first on PATH."""
     links: tuple[tuple[str, str], ...] = ()
     """Path in the sandbox and program of the machine, for commands that go by another name here."""
+    files: tuple[tuple[str, str, int], ...] = ()
+    """Path in the sandbox, text and mode of small files that it is set up by."""
     public: tuple[str, ...] = ()
     """Directories on PATH where the public image has its programs."""
 
@@ -71,7 +73,7 @@ def installed_at(
         return Toolchain(tool, version, identity, (root,), (f"{root}/bin",), env, places, public=public)
     here = (name for name in programs if (root / "bin" / name).exists())
     links = tuple((f"/opt/{tool}/bin/{name}", f"{root}/bin/{name}") for name in here)
-    return Toolchain(tool, version, identity, (root,), (f"/opt/{tool}/bin",), env, places, links, public)
+    return Toolchain(tool, version, identity, (root,), (f"/opt/{tool}/bin",), env, places, links, public=public)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -102,5 +104,6 @@ def combined(parts: Sequence[Toolchain]) -> Toolchain:
         env={name: value for part in reversed(parts) for name, value in part.env.items()},
         places={name: value for part in reversed(parts) for name, value in part.places.items()},
         links=tuple(link for part in parts for link in part.links),
+        files=tuple(file for part in parts for file in part.files),
         public=tuple(dict.fromkeys(entry for part in parts for entry in part.public)),
     )
