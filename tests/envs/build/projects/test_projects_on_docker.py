@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from podgym.envs.build import BuildOptions, build_task
-from podgym.sandbox import KnowsBases, SandboxProvider, TransportError
+from podgym.sandbox import KnowsBases, SandboxProvider
 
-docker = pytest.importorskip("docker", reason="the Docker SDK is not installed (extra [docker])")
+pytest.importorskip("docker", reason="the Docker SDK is not installed (extra [docker])")
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -59,42 +58,19 @@ KINDS: dict[str, tuple[str, dict[str, str], dict[str, str], str]] = {
 }
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[SandboxProvider]:
-    from podgym.sandbox.docker import DockerConfig, DockerProvider
-
-    try:
-        opened = DockerProvider(DockerConfig(build_network="host", connect_timeout_s=30.0))
-    except TransportError as error:
-        pytest.skip(f"no Docker engine: {error.message}")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def built() -> Iterator[set[str]]:
-    """Names of images to remove in the end."""
-    names: set[str] = set()
-    yield names
-    client = docker.APIClient()
-    for name in names:
-        client.remove_image(name, force=True)
-    client.close()
-
-
 @pytest.mark.parametrize("language", KINDS)
 async def test_a_small_project(
-    history: Any, turned: Any, tmp_path: Path, *, provider: SandboxProvider, built: set[str], language: str
+    history: Any, turned: Any, tmp_path: Path, *, docker_provider: SandboxProvider, built_images: set[str], language: str
 ) -> None:
     image, base, tests, identity = KINDS[language]
-    assert isinstance(provider, KnowsBases)
-    if not any(name.startswith(image) for name in await provider.bases()):
+    assert isinstance(docker_provider, KnowsBases)
+    if not any(name.startswith(image) for name in await docker_provider.bases()):
         pytest.skip(f"the engine has no image {image}*")
     history.commit("start", base)
     fixed = {path: text.replace("a - b", "a + b") for path, text in base.items() if "a - b" in text}
     fix = history.commit("Adding subtracts", {**fixed, **tests})
     options = BuildOptions(repeats=1, decoys=False, repairs=0)
-    report = await build_task(history.path, fix, tmp_path / "out", provider=provider, options=options)
+    report = await build_task(history.path, fix, tmp_path / "out", provider=docker_provider, options=options)
     if report.image_bytes is not None:
-        built.add(report.image)
+        built_images.add(report.image)
     turned(report, {identity}, set())
