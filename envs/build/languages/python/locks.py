@@ -1,4 +1,4 @@
-"""The versions that a lock file of uv, Poetry or PDM names, as constraints for an installer.
+"""The versions that a lock file of uv, Poetry, PDM or Pipenv or a `pylock.toml` (PEP 751) names, as constraints for an installer.
 
 What does not come from an index (git, a URL, a path) has none, nor has what only an index of its own has (`2.1+cpu`). Of several
 versions of one package each has its marker; where the file does not say which is for what, the package has none either.
@@ -6,6 +6,7 @@ versions of one package each has its marker; where the file does not say which i
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -18,10 +19,12 @@ from packaging.version import InvalidVersion, Version
 
 __all__ = ["LOCKS", "Lock", "read_lock"]
 
-LOCKS: Final = ("uv.lock", "poetry.lock", "pdm.lock")
+LOCKS: Final = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile.lock")
 _MAX_PACKAGES: Final = 1500
 _SOURCES: Final = {"registry", "legacy", "type", "url", "reference", "name"}
 """Keys of a `source` that is an index, in the words of uv and of Poetry."""
+_ELSEWHERE: Final = frozenset({"git", "hg", "svn", "bzr", "url", "path", "file", "vcs", "directory", "archive"})
+"""Keys of an entry that does not come from an index, in the words of PDM, Pipenv and PEP 751."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ def read_lock(directory: str, read: Callable[[str], str | None], *, project: str
             if text is None:
                 continue
             try:
-                lines = _constraints(tomllib.loads(text), canonicalize_name(project) if project else "")
-            except tomllib.TOMLDecodeError as error:
+                lines = _constraints(_document(name, text), canonicalize_name(project) if project else "")
+            except (ValueError, RecursionError) as error:  # of TOML and of JSON
                 notes.append(f"{path} cannot be read: {error}")
                 continue
             if len(lines) <= _MAX_PACKAGES:
@@ -74,8 +77,25 @@ def _constraints(document: Mapping[str, Any], project: str) -> tuple[str, ...]:
     return tuple(sorted(lines))
 
 
+def _document(name: str, text: str) -> Mapping[str, Any]:
+    """Pipenv's JSON in the form of the others. Raises `ValueError`."""
+    if name != "Pipfile.lock":
+        return tomllib.loads(text)
+    document = json.loads(text)
+    groups = document.values() if isinstance(document, dict) else ()
+    return {
+        "package": [
+            {**entry, "name": package, "version": str(entry.get("version", "")).removeprefix("==")}
+            for group in groups
+            if isinstance(group, dict)
+            for package, entry in group.items()
+            if isinstance(entry, dict)
+        ]
+    }
+
+
 def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    packages = document.get("package")
+    packages = document.get("package", document.get("packages"))
     for entry in packages if isinstance(packages, list) else ():
         if isinstance(entry, dict) and isinstance(name := entry.get("name"), str) and re.fullmatch(r"[A-Za-z0-9][\w.-]*", name, re.ASCII):
             yield canonicalize_name(name), entry
@@ -86,7 +106,7 @@ def _of_an_index(entry: Mapping[str, Any]) -> bool:
     if not isinstance(source, dict) or source.get("type", "legacy") != "legacy" or source.keys() - _SOURCES:
         return False
     # uv has no type, and a `url` of an archive; PDM says where a package comes from in the entry itself.
-    return ("type" in source or "url" not in source) and not {"git", "url", "path"} & entry.keys()
+    return ("type" in source or "url" not in source) and not _ELSEWHERE & entry.keys()
 
 
 def _is_public(text: str) -> bool:

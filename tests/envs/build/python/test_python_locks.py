@@ -122,6 +122,35 @@ name = "near"
 version = "1.0"
 path = "./near"
 """
+PYLOCK = """
+lock-version = "1.0"
+[[packages]]
+name = "six"
+version = "1.15.0"
+index = "https://index.example.org/simple"
+wheels = [{ url = "https://index.example.org/six.whl", hashes = {} }]
+[[packages]]
+name = "attrs"
+version = "22.1.0"
+marker = "python_version < '3.9'"
+[[packages]]
+name = "attrs"
+version = "23.1.0"
+marker = "python_version >= '3.9'"
+[[packages]]
+name = "far"
+version = "1.0"
+vcs = { type = "git", url = "https://example.org/far.git", commit-id = "abc" }
+[[packages]]
+name = "near"
+directory = { path = "near" }
+"""
+PIPENV = """
+{"_meta": {"hash": {"sha256": "0"}, "requires": {"python_version": "3.11"}, "sources": [{"name": "own", "url": "https://x"}]},
+ "default": {"Six": {"hashes": [], "index": "own", "version": "==1.15.0"}, "far": {"git": "https://example.org/far.git", "ref": "abc"},
+  "local": {"version": "==2.1+cpu"}},
+ "develop": {"pytest": {"markers": "python_version >= '3.8'", "version": "==7.4.0"}, "near": {"editable": true, "path": "."}, "odd": 3}}
+"""
 
 
 @pytest.mark.parametrize(
@@ -130,6 +159,9 @@ path = "./near"
         ("uv.lock", UV, OF_UV),
         ("poetry.lock", POETRY, ("inner==2.0", "six==1.15.0")),
         ("pdm.lock", PDM, ("coverage==7.4.0", "six==1.15.0")),
+        ("pylock.toml", PYLOCK, ('attrs==22.1.0 ; python_version < "3.9"', 'attrs==23.1.0 ; python_version >= "3.9"', "six==1.15.0")),
+        ("Pipfile.lock", PIPENV, ("pytest==7.4.0", "six==1.15.0")),
+        ("Pipfile.lock", "[]", ()),
         ("uv.lock", 'package = 3\nname = "x"\n', ()),
         ("poetry.lock", '[[package]]\nname = "a b; rm"\nversion = "1"\n[[package]]\nname = "b"\nversion = "x y"\n', ()),
     ],
@@ -146,6 +178,9 @@ def test_the_nearest_that_can_be_read() -> None:
     assert found is not None and found.path == "pdm.lock"
     assert len(notes) == 1 and notes[0].startswith("a/uv.lock cannot be read")
     assert read_lock("a", {}.get, notes=notes) is None
+    for text in ("{", "[" * 100_000):
+        assert read_lock("", {"Pipfile.lock": text}.get, notes=notes) is None
+    assert [note.partition(":")[0] for note in notes[1:]] == ["Pipfile.lock cannot be read"] * 2
 
 
 def test_constraints_belong_to_the_layer_that_tasks_share() -> None:
