@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -57,11 +57,21 @@ class Choice:
     """Runs the tests where no target does."""
 
 
-def choose(tree: Tree, changed_tests: Sequence[str], changed: Sequence[str], ci: Sequence[str]) -> tuple[Choice, list[str]]:
-    """The choice, and notes about what else is there. Raises `BuildError`."""
-    found = [choice for directory in _directories(tree, [*changed_tests, *changed]) for choice in _at(tree, directory, ci)]
-    if not found:
+def choose(
+    tree: Tree, changed_tests: Sequence[str], changed: Sequence[str], ci: Sequence[str], *, without: Set[str] = frozenset()
+) -> tuple[Choice, list[str]]:
+    """The choice, and notes about what else is there; `without` names build systems that would not do. Raises `BuildError`."""
+    every = [choice for directory in _directories(tree, [*changed_tests, *changed]) for choice in _at(tree, directory, ci)]
+    if not every:
         raise _refusal(tree)
+    found = [choice for choice in every if choice.system not in without]
+    if not found:
+        raise BuildError(
+            f"The project is built with {' or '.join(dict.fromkeys(choice.system for choice in every))} and nothing else.",
+            stage="plan",
+            reason="unsupported_build",
+            remedy="Edit the plan that failed, and give it with --plan.",
+        )
     for choice in found:
         choice.score += _PREFERENCE[choice.system]
         choice.score += _WITH_TESTS if choice.tests else 0.0

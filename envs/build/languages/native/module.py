@@ -53,7 +53,7 @@ class NativeModule:
     def plan(self, request: PlanRequest) -> BuildPlan:
         """Raises `BuildError`."""
         changed = (*request.changed_tests, *request.changed_source)
-        choice, notes = choose(request.fixed, request.changed_tests, request.changed_source, request.ci.commands)
+        choice, notes = choose(request.fixed, request.changed_tests, request.changed_source, request.ci.commands, without=request.without)
         image, why = _image(request, choice)
         packages, dependencies, install, test = _recipe(request, choice, changed)
         command = TestCommand(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 from podgym_test_kit.plans import plan_of, request, tree
@@ -23,10 +24,12 @@ def plan() -> Planner:
         ci: CiFacts | None = None,
         toolchain: str = "",
         exports: Mapping[str, str] | None = None,
+        without: frozenset[str] = frozenset(),
     ) -> BuildPlan:
         kinds = C.test_paths(tree(files))
         changed = changed or tuple(files)
         source, tests = [path for path in changed if not kinds.is_test(path)], [path for path in changed if kinds.is_runnable(path)]
-        return plan_of(C, request(files, source=source, tests=tests, ci=ci, toolchain=toolchain, exports=exports))
+        asked = request(files, source=source, tests=tests, ci=ci, toolchain=toolchain, exports=exports)
+        return plan_of(C, replace(asked, without=without))
 
     return make

@@ -118,6 +118,13 @@ def test_what_declares_tests_goes_first(plan: Planner) -> None:
     assert plan({**REPOSITORIES["meson"], **REPOSITORIES["cmake"], **SOURCES}, ci=ci).build_system == "meson"
 
 
+def test_a_build_system_that_would_not_do_is_left_for_another(plan: Planner) -> None:
+    files = {**REPOSITORIES["meson"], **REPOSITORIES["cmake"], **SOURCES}
+    assert plan(files, without=frozenset({"cmake"})).build_system == "meson"
+    with pytest.raises(BuildError, match="built with cmake or meson or make and nothing else"):
+        plan(files, without=frozenset({"cmake", "meson", "make"}))
+
+
 def test_tests_that_are_a_project_of_their_own(plan: Planner) -> None:
     own = "project(utf8_tests)\nenable_testing()\nadd_test(NAME all COMMAND utf8_test)\n"
     made = plan({"utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""})
