@@ -18,7 +18,8 @@ from podgym.sandbox.local import LocalConfig, LocalProvider
 
 __all__ = ["DemoError", "TaskSets", "build_tasks", "content_key", "demo_error", "draw_task_sets"]
 
-_BUILDS_AT_ONCE = 6
+_BUILDS_AT_ONCE = 2
+"""The warm start beside them takes as long as they do only where it keeps a core for most of the time."""
 _OPTIONS = BuildOptions(repeats=1)
 """The generated tests call pure functions: a second run of them could not differ."""
 
