@@ -31,6 +31,7 @@ _ANY_FOLDER: Final = frozenset({"test", "tests", "src", "resources", "main", "ja
 _SOURCE: Final = re.compile(r"^source: [\"']?([\w./+-]{1,300})[\"']?\s*$", re.MULTILINE)
 _SNAPSHOT: Final = re.compile(r"\.(?:snap|ambr|snapshot)$")
 _LEAST_STEM: Final = 3
+_MAX_DATA: Final = 100
 _MAX_TESTS: Final = 400
 _MAX_READERS: Final = 50
 
@@ -49,18 +50,21 @@ def is_data(path: str) -> bool:
 def data_readers(tree: Tree, kinds: PathKinds, paths: Iterable[str]) -> tuple[str, ...]:
     """Tests of `tree` that read any of the changed test files `paths`; none where nothing among them is data, or nobody reads it."""
     found: dict[str, None] = {}
-    for path in filter(is_data, paths):
-        found.update(dict.fromkeys(_readers(tree, kinds, path)))
+    runnable = [path for path in tree.paths if kinds.is_runnable(path)]
+    for path in sorted(filter(is_data, paths))[:_MAX_DATA]:
+        found.update(dict.fromkeys(_readers(tree, kinds, runnable, path)))
+        if len(found) >= _MAX_READERS:
+            break
     return tuple(found)[:_MAX_READERS]
 
 
-def _readers(tree: Tree, kinds: PathKinds, data: str) -> Sequence[str]:
+def _readers(tree: Tree, kinds: PathKinds, runnable: Sequence[str], data: str) -> Sequence[str]:
     source = _SOURCE.search((tree.read(data) or "")[:2000]) if _SNAPSHOT.search(data) else None
     if source is not None:
         taken = [path for path in _placed(data, source[1]) if path in tree and _holds_tests(tree, kinds, path)]
         if taken:
             return taken[:1]
-    near = sorted(filter(kinds.is_runnable, tree.paths), key=lambda path: (-_shared(path, data), path))[:_MAX_TESTS]
+    near = sorted(runnable, key=lambda path: (-_shared(path, data), path))[:_MAX_TESTS]
     texts = {path: text for path in near if path != data and (text := tree.read(path)) is not None}
     for sign in _signs(data):
         hits = [path for path, text in texts.items() if sign(path, text)]

@@ -357,6 +357,13 @@ def test_blocks_of_libtest(document: str, outcomes: dict[str, str], disagrees: b
     assert (dict(found.outcomes), bool(found.disagreement)) == (outcomes, disagrees)
 
 
+def test_a_run_around_one_of_the_same_tests_is_not_believed() -> None:
+    """A constructor may print the first line of the report and an exit handler the rest."""
+    real = f"running 2 tests\ntest a ... ok\ntest b ... FAILED\n{sums(1, 1)}"
+    found = parse("libtest", f"running 2 tests\n{real}test a ... ok\ntest b ... ok\n{sums(2)}")
+    assert "within another" in found.disagreement
+
+
 def sums(passed: int, failed: int = 0) -> str:
     return f"test result: {'FAILED' if failed else 'ok'}. {passed} passed; {failed} failed; 0 ignored; 0 measured; 0 filtered out\n"
 

@@ -58,6 +58,19 @@ class _Run:
     """Runs that ended in this one, and programs that never began theirs."""
     sums: Mapping[TestOutcome, int] | None = None
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether a run inside has the very same tests, and some that failed: then this one's outcomes may be made up around the real ones.
+
+        Tests that start their own program again ask it for one of them.
+        """
+        own = {name for function, name, _ in self.said if function}
+        runs = (run for run in self.inside if isinstance(run, _Run))
+        return len(own) > 1 and any(
+            own == {name for function, name, _ in run.said if function} and any(outcome == "failed" for *_, outcome in run.said)
+            for run in runs
+        )
+
     def say(self, name: str, outcome: TestOutcome) -> None:
         """Note a line."""
         function = _FUNCTION.fullmatch(name) is not None
@@ -182,6 +195,8 @@ class Runs:
         self.ended += 1
         if run.program.runs > 1 and run.program.name and not run.program.documentation:
             self._outcomes.disagree(f"The test report has two runs of {name!r}.")
+        if run.mirrored:
+            self._outcomes.disagree(f"The test report has a run of {name!r} within another, with failures of its own.")
         self._outcomes.count(f"tests of {name!r}", run.announced, sum(run.sums.values()))
         held = Counter(outcome for _, _, outcome in run.said)
         for outcome, number in run.sums.items():

@@ -152,3 +152,20 @@ async def test_a_task_whose_only_hidden_file_is_data(history, tmp_path: Path) ->
     assert report.status == "validated", report
     assert report.fail_to_pass == ("tests/test_calc.py::test_x",)
     assert set(report.pass_to_pass) == {"tests/test_calc.py::test_y", "tests/test_other.py::test_other"}
+
+
+def test_many_files_of_data_are_looked_for_once() -> None:
+    files = {f"tests/test_{number}.py": "" for number in range(300)} | {f"tests/data/{number}.txt": "" for number in range(500)}
+    asked = 0
+
+    class Kinds:
+        def is_test(self, path: str) -> bool:
+            return path.startswith("tests/")
+
+        def is_runnable(self, path: str) -> bool:
+            nonlocal asked
+            asked += 1
+            return path.endswith(".py")
+
+    assert data_readers(Tree(files, lambda path: files[path].encode()), Kinds(), [path for path in files if path.endswith(".txt")]) == ()
+    assert asked == len(files)

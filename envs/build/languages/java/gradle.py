@@ -199,7 +199,7 @@ class _Commands:
             for directory, task in self._tests:
                 text = self._build.tree.read(path) or ""
                 abstract = re.search(rf"\babstract\s+class\s+{re.escape(class_of(path))}\b", text)
-                if self._build.owner(path) == directory and source_set(path) in (task, "") and not abstract:
+                if self._build.owner(path) == directory and (not source_set(path) or _task(source_set(path)) == task) and not abstract:
                     found.setdefault((directory, task), []).append(class_of(path))
         return found
 
@@ -208,11 +208,11 @@ class _Commands:
         kinds = JavaTestPaths(base)
         found: dict[tuple[str, str], list[str]] = {}
         for directory, task in self._tests:
-            prefix = f"{directory}/src/{task}/".lstrip("/")
             candidates = [path for path in self._request.changed_tests if path in base]
             candidates += [path for path in base.paths if path.endswith(SOURCES)][:_MAX_READ]
             for path in candidates:
-                text = base.read(path) or "" if path.startswith(prefix) else ""
+                inside = self._build.owner(path) == directory and source_set(path) and _task(source_set(path)) == task
+                text = base.read(path) or "" if inside else ""
                 if text and kinds.is_runnable(path) and "abstract class" not in text:
                     found[directory, task] = [class_of(path)]
                     break

@@ -31,7 +31,7 @@ _SAYS: Final = re.compile(
     r"(?:^|[\s{};])@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|Property|Theory|ArchTest|RunWith|Suite)\b"
     r"|\bextends\s+[\w.]*(?:TestCase|Specification)\b|:\s*\w+Spec\b"
 )
-_PACKAGE: Final = re.compile(r"^\s*package\s+([\w.]+)", re.MULTILINE)
+_PACKAGE: Final = re.compile(r"^[ \t]*package[ \t]+([\w.]+)", re.MULTILINE)
 _TOPS: Final = frozenset({"com", "org", "net", "io", "de", "main", "java"})
 """Where packages mostly begin, for files that do not say it."""
 _COMMENT: Final = re.compile(r"^\s*(?:\*|//|/\*).*$", re.MULTILINE)

@@ -19,7 +19,7 @@ _NAME: Final = r"(?P<name>(?:[A-Za-z]\w{0,60}_)?(?:VALGRIND|MEMCHECK)(?:_\w{1,60
 _ON: Final = r"(?P<value>1|yes|y|on|true)"
 _SWITCHES: Final = (
     re.compile(rf"\$\{{{_NAME}:?[-=]\s*[\"']?{_ON}[\"']?\}}", re.IGNORECASE),
-    re.compile(rf"^\s*(?:export\s+)?{_NAME}\s*\?=\s*{_ON}\s*$", re.IGNORECASE | re.MULTILINE),
+    re.compile(rf"^[ \t]*(?:export[ \t]+)?{_NAME}[ \t]*\?=[ \t]*{_ON}[ \t]*$", re.IGNORECASE | re.MULTILINE),
 )
 """Of shell, and of make."""
 _OFF: Final = {"1": "0", "yes": "no", "y": "n", "on": "off", "true": "false"}

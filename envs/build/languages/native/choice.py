@@ -61,7 +61,7 @@ def choose(
     tree: Tree, changed_tests: Sequence[str], changed: Sequence[str], ci: Sequence[str], *, without: Set[str] = frozenset()
 ) -> tuple[Choice, list[str]]:
     """The choice, and notes about what else is there; `without` names build systems that would not do. Raises `BuildError`."""
-    every = [choice for directory in _directories(tree, [*changed_tests, *changed]) for choice in _at(tree, directory, ci)]
+    every = [choice for directory in _directories(tree, [*changed_tests, *changed]) for choice in _at(tree, directory, ci, without)]
     if not every:
         raise _refusal(tree)
     found = [choice for choice in every if choice.system not in without]
@@ -104,7 +104,7 @@ def _directories(tree: Tree, paths: Sequence[str]) -> list[str]:
     return sorted(found, key=lambda name: (name.count("/") + bool(name), name))[:60]
 
 
-def _at(tree: Tree, directory: str, ci: Sequence[str]) -> list[Choice]:
+def _at(tree: Tree, directory: str, ci: Sequence[str], without: Set[str]) -> list[Choice]:
     found: list[Choice] = []
     top = tree.read(posixpath.join(directory, "CMakeLists.txt"))
     if top is not None and (re.search(r"^\s*project\s*\(", top, re.MULTILINE | re.IGNORECASE) or not directory):
@@ -120,7 +120,8 @@ def _at(tree: Tree, directory: str, ci: Sequence[str]) -> list[Choice]:
         autotools = read_autotools(tree, directory)
         found.append(Choice("autotools", directory, tests=autotools.tests, autotools=autotools))
     text = makefile(tree, directory)
-    if text is not None and not any(choice.system == "autotools" for choice in found):
+    # A Makefile beside the files of Autotools is mostly what those made, or calls them.
+    if text is not None and ("autotools" in without or not any(choice.system == "autotools" for choice in found)):
         targets = tuple(test_targets(text, ci))
         command = "" if targets or directory else test_command(tree, directory, ci)
         if targets or not directory:

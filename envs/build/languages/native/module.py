@@ -127,7 +127,8 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     tree, ci, root = request.fixed, request.ci, choice.root
     variables = dict(request.exports)
     kept = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
-    environment = {name: value for name, value in kept.items() if name not in checkers_off(request.base, root)}
+    off = checkers_off(request.base, root)
+    environment = {name: value for name, value in kept.items() if name not in off}
     found = [
         *needs.ci_needs(ci),
         *needs.manager_needs(tree, root),

@@ -33,7 +33,7 @@ def read_yaml(text: str | None) -> object:
         return None
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):  # of odd explicit tags
         return None
 
 

@@ -62,7 +62,7 @@ def _dependencies(text: str | None) -> list[object] | None:
         return None
     try:
         document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):  # of odd explicit tags
         return None
     lines = document.get("dependencies") if isinstance(document, dict) else None
     return lines if isinstance(lines, list) else None

@@ -13,7 +13,14 @@ __all__ = ["django_settings"]
 
 _STARTERS: Final = re.compile(r"(?:[\w-]+/)?(?:manage|run_?tests?|quicktest)\.py|tox\.ini|setup\.cfg|[Mm]akefile|noxfile\.py")
 """Files that start tests, at the top or one directory below."""
-_NAMED: Final = re.compile(r"DJANGO_SETTINGS_MODULE[\"']?\]?\s*[,=:]\s*[\"']?([A-Za-z_][\w.]*)|--settings[= ][\"']?([A-Za-z_][\w.]*)")
+_NAMED: Final = re.compile(
+    r"DJANGO_SETTINGS_MODULE[\"']?\]?\s{0,9}[,=:]\s{0,9}[\"']([A-Za-z_][\w.]*)[\"']"
+    r"|DJANGO_SETTINGS_MODULE(?:[ \t]*=[ \t]*|:[ \t]+)([A-Za-z_]\w*(?:\.\w+)+)"
+    r"|(?:manage\.py|django-admin|run_?tests?\.py|-m[ \t]+django)\b[^\n]{0,300}?--settings[= ][\"']?([A-Za-z_][\w.]*)"
+    r"|DJANGO_SETTINGS_MODULE[ \t]*=[ \t]*([A-Za-z_]\w*)(?=[ \t]+\S|[ \t]*$)",
+    re.MULTILINE,
+)
+"""A text of Python, a setting of an INI file, a shell or YAML, an option, and the environment of one command."""
 
 
 def django_settings(project: Project, tests: Iterable[ast.Module], commands: Sequence[str]) -> str:
@@ -22,7 +29,7 @@ def django_settings(project: Project, tests: Iterable[ast.Module], commands: Seq
         return ""
     starters = sorted((path for path in project.paths if _STARTERS.fullmatch(path)), key=lambda path: (path.count("/"), path))
     texts = [*commands, *(project.read(path) or "" for path in starters)]
-    found = [match[1] or match[2] for text in texts for match in _NAMED.finditer(text)]
+    found = [next(filter(None, match.groups())) for text in texts for match in _NAMED.finditer(text)]
     return next((name for name in found if "test" in name), found[0] if found else "")
 
 

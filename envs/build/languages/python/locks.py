@@ -110,6 +110,8 @@ def _of_an_index(entry: Mapping[str, Any]) -> bool:
 
 
 def _is_public(text: str) -> bool:
+    if not re.fullmatch(r"[\w.!+-]+", text, re.ASCII):
+        return False  # a version may stand between spaces
     try:
         return Version(text).local is None
     except InvalidVersion:
@@ -121,6 +123,7 @@ def _marker(entry: Mapping[str, Any]) -> str:
     value = entry.get("resolution-markers") or entry.get("markers") or entry.get("marker") or ""
     text = " or ".join(f"({one})" for one in value) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
     try:
-        return str(Marker(text)) if isinstance(text, str) and text else ""
+        marker = str(Marker(text)) if isinstance(text, str) and text else ""
     except InvalidMarker:
         return ""
+    return marker if marker.isprintable() else ""  # what it quotes may hold line breaks

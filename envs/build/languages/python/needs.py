@@ -77,7 +77,11 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], command
         if brought:
             first.own_extras.append(extra)
             missing -= brought
-    needs_to_run.add_all(line for line in first.lines if canonicalize_name(Requirement(line).name) not in needs_to_run.names)
+    known = frozenset(needs_to_run.names)  # Of before: one name may have a line for each of several Pythons, or bring extras.
+    for line in first.lines:
+        one = Requirement(line)
+        if one.extras or canonicalize_name(one.name) not in known:
+            needs_to_run.add(line)
     needs_to_run.own_extras += first.own_extras
     return needs_to_run
 

@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 __all__ = ["PythonTestPaths"]
 
 _RUNNABLE_NAME = re.compile(r"(test_.*|test[A-Z0-9].*|.*_tests?|tests?)\.py")
+_LIBRARY_NAME = re.compile(r"test(ing|_?utils?|cases?|suites?|helpers?|tools?|data|base|lib)\.py")
+"""A name that a wide pattern (`test*.py`) takes in, and that helpers have; one in a directory of tests belongs to them all the same."""
 _RUNNABLE_AMONG_TESTS = re.compile(r"[A-Z]\w*Tests?\.py")
 """A name that is a test's only in a directory of tests."""
 _SURE_DIRECTORIES = frozenset({"tests", "unittests", "unit_tests", "functional_tests", "integration_tests"})
@@ -49,7 +51,9 @@ class PythonTestPaths:
 
     def _is_named(self, path: str) -> bool:
         name = PurePosixPath(path).name
-        told = any(fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in self._patterns)
+        told = _LIBRARY_NAME.fullmatch(name) is None and any(
+            fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in self._patterns
+        )
         return _RUNNABLE_NAME.fullmatch(name) is not None or (told and name.endswith(".py"))
 
     def _is_test_directory(self, directory: str) -> bool:

@@ -63,7 +63,7 @@ class Project:
             return {}
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number too long is no TOMLDecodeError
             self.notes.append(f"{path} cannot be read: {error}")
             return {}
 
@@ -77,7 +77,7 @@ class Project:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
         try:
             parser.read_string(text)
-        except configparser.Error as error:
+        except (configparser.Error, AttributeError) as error:  # the latter for an option that goes on and has no value
             self.notes.append(f"{path} cannot be read: {error}")
             return {}
         return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}
@@ -171,8 +171,8 @@ class Project:
     def dependencies(self) -> tuple[str, ...] | None:
         """What `[project]` or `[tool.poetry]` lists; None where setuptools or a dynamic field decides."""
         found = Requirements(project=self.name)
-        if self.project and "dependencies" not in (self.project.get("dynamic") or ()):
-            found.add_all(self.project.get("dependencies") or ())
+        if self.project and "dependencies" not in _listed(self.project.get("dynamic")):
+            found.add_all(_listed(self.project.get("dependencies")))
         elif self.poetry and isinstance(self.poetry.get("dependencies"), dict):
             add_poetry(found, self.poetry["dependencies"])
         else:
@@ -182,7 +182,7 @@ class Project:
     @property
     def lists_dependencies(self) -> bool:
         """Whether its metadata say, in any way, what it needs to run."""
-        if self.project and "dependencies" in (*self.project, *(self.project.get("dynamic") or ())):
+        if self.project and "dependencies" in (*self.project, *_listed(self.project.get("dynamic"))):
             return True
         if self.dependencies or "install_requires" in self.setup_cfg.get("options", {}):
             return True
@@ -192,8 +192,8 @@ class Project:
     @property
     def version_from(self) -> str:
         """The tool that makes the version from git tags, or empty."""
-        needs = [str(one) for one in self.table("build-system").get("requires") or ()]
-        needs += [one for one in self.setup_py.get("setup_requires") or () if isinstance(one, str)]
+        needs = [str(one) for one in _listed(self.table("build-system").get("requires"))]
+        needs += [one for one in _listed(self.setup_py.get("setup_requires")) if isinstance(one, str)]
         for need in needs:
             match = re.match(r"[\w.-]+", need)
             name = canonicalize_name(match[0]) if match else ""
@@ -203,3 +203,8 @@ class Project:
             return "setuptools_scm"
         pdm = self.table("tool", "pdm", "version")
         return "pdm" if pdm.get("source") == "scm" else ""
+
+
+def _listed(value: object) -> list[Any]:
+    """A list of a file or of a call; empty for anything else."""
+    return list(value) if isinstance(value, list | tuple) else []

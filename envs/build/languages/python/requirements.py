@@ -127,7 +127,8 @@ def add_poetry(into: Requirements, table: Mapping[str, Any]) -> None:
             if "path" in details:
                 into.notes.append(f"left out {name!r}: a path")
                 continue
-            extras = f"[{','.join(details['extras'])}]" if details.get("extras") else ""
+            named = details.get("extras")
+            extras = f"[{','.join(map(str, named))}]" if named and isinstance(named, list) else ""
             markers = [str(details["markers"])] if details.get("markers") else []
             if isinstance(details.get("python"), str):
                 markers += [f"python_version {part}" for part in _python_marker(details["python"])]

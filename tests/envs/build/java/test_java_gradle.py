@@ -72,6 +72,12 @@ def test_a_source_set_is_run_by_its_task(sources: str, task: str) -> None:
     assert f":api:{task} " in command.script or command.script.rstrip().endswith(f":api:{task}")
 
 
+def test_changed_tests_that_platforms_share_are_run_by_themselves() -> None:
+    path = "api/src/commonTest/java/a/OneTest.java"
+    (command,) = JAVA.plan(request({**BUILD, path: TEST.format("OneTest")}, tests=[path])).changed
+    assert ":api:jvmTest --tests '*OneTest'" in command.script
+
+
 def test_the_jdk_is_one_that_gradle_runs_on() -> None:
     old = {**BUILD, "gradle/wrapper/gradle-wrapper.properties": WRAPPER.format("6.9.4")}
     plan = JAVA.plan(request(old, source=[], tests=["core/db/src/test/java/a/DbTest.java"], present=None))

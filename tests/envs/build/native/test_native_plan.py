@@ -125,6 +125,17 @@ def test_a_build_system_that_would_not_do_is_left_for_another(plan: Planner) -> 
         plan(files, without=frozenset({"cmake", "meson", "make"}))
 
 
+def test_a_makefile_beside_autotools_is_the_other_way(plan: Planner) -> None:
+    files = {**REPOSITORIES["autotools"], **SOURCES, "Makefile": "test:\n\t./run\n"}
+    assert plan(files).build_system == "autotools"
+    assert plan(files, without=frozenset({"autotools"})).build_system == "make"
+
+
+@pytest.mark.timeout(60)
+def test_blank_lines_cost_nothing(plan: Planner) -> None:
+    assert plan({**REPOSITORIES["cmake"], **SOURCES, **{f"tests/{number}.in": "\n" * 250_000 for number in range(20)}})
+
+
 def test_tests_that_are_a_project_of_their_own(plan: Planner) -> None:
     own = "project(utf8_tests)\nenable_testing()\nadd_test(NAME all COMMAND utf8_test)\n"
     made = plan({"utf8.h": "", "test/CMakeLists.txt": own, "test/main.c": ""})

@@ -198,6 +198,31 @@ def test_damaged_files_are_noted() -> None:
 
 
 @pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.cfg": "[metadata]\nname\n   x\n"},
+        {"pyproject.toml": "x = " + "[" * 3000},
+        {"pyproject.toml": "x = " + "9" * 5000},
+        {"pyproject.toml": "[project]\nname = 'x'\ndynamic = true\ndependencies = 5\n[build-system]\nrequires = 5\n"},
+        {"Pipfile": "[dev-packages]\npytest = {version = '*', extras = true}\nsix = {version = '*', extras = [1]}\n"},
+        {"environment.yml": "dependencies: !!bool abc\n"},
+        {"environment.yml": "dependencies: !!timestamp foo\n"},
+        {"environment.yml": "dependencies: !!int ''\n"},
+        {"tests/data/broken/pytest.ini": "[pytest]\npython_files\n   x\n"},
+    ],
+)
+def test_files_that_cannot_be_right_say_nothing(files: dict[str, str]) -> None:
+    assert facts(files).framework in ("unittest", "pytest")
+
+
+def test_every_line_of_a_name_counts() -> None:
+    tox = "[testenv]\ndeps =\n    pytest<7; python_version<'3.7'\n    pytest>=7; python_version>='3.7'\n"
+    assert len([line for line in facts({"tox.ini": tox}).test_requirements if line.startswith("pytest")]) == 2
+    found = facts({"requirements.txt": "requests\n", "requirements-test.txt": "requests[socks]\nrequests\n"})
+    assert "requests[socks]" in found.test_requirements
+
+
+@pytest.mark.parametrize(
     ("settings", "changed", "suite"),
     [
         ("", ("tests/test_calc.py",), ()),
@@ -294,6 +319,11 @@ DJANGO_TEST = "from django.test import TestCase\nclass T(TestCase):\n    def tes
         ({".travis.yml": "script: django-admin test --settings=tests.settings\n"}, "tests.settings"),
         ({"manage.py": MANAGE, "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = a.b\n"}, ""),
         ({"setup.py": NO_LISTS}, ""),
+        ({"manage.py": "os.environ['DJANGO_SETTINGS_MODULE'] = settings_module\n"}, ""),
+        ({"Makefile": "check:\n\tmypy --settings pyproject.toml\n"}, ""),
+        ({"Makefile": "check:\n\tDJANGO_SETTINGS_MODULE=conf pytest\n"}, "conf"),
+        ({"manage.py": "DJANGO_SETTINGS_MODULE: str\n"}, ""),
+        ({"manage.py": "run('manage.py', args.settings)\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', args.settings)\n"}, ""),
     ],
 )
 def test_django_s_tests_have_the_settings_that_they_are_started_with(files: dict[str, str], settings: str) -> None:

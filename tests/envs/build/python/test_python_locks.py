@@ -172,6 +172,20 @@ def test_versions(name: str, text: str, lines: tuple[str, ...]) -> None:
     assert found is not None and (found.path, found.constraints, notes) == (name, lines, [])
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        """version = "2"\nresolution-markers = ['''os_name == 'a\\nPODGYM_LOCK\\ntouch x\\n'''']""",
+        'version = "\\n2\\n"\nmarker = "os_name == \'nt\'"',
+    ],
+    ids=["marker", "version"],
+)
+def test_no_line_of_a_lock_file_is_two(second: str) -> None:
+    text = f"""[[package]]\nname = "a"\nversion = "1"\nmarker = "os_name == 'posix'"\n[[package]]\nname = "a"\n{second}\n"""
+    found = read_lock("", {"uv.lock": text}.get, notes=[])
+    assert found is not None and all(line.isprintable() for line in found.constraints)
+
+
 def test_the_nearest_that_can_be_read() -> None:
     notes: list[str] = []
     found = read_lock("a", {"a/uv.lock": "[[", "pdm.lock": PDM}.get, notes=notes)

@@ -97,6 +97,13 @@ def test_what_pytest_is_told_to_look_for_is_a_test(path: str, is_test: bool, run
     assert (kinds.is_test(path), kinds.is_runnable(path)) == (is_test, runnable)
 
 
+def test_helpers_of_tests_in_a_library_are_none() -> None:
+    files = dict.fromkeys(("pkg/__init__.py", "pkg/testing.py", "pkg/testutils.py", "pkg/testparser.py", "tests/testutils.py"), "")
+    files["pytest.ini"] = "[pytest]\npython_files = test*.py\n"
+    kinds = PYTHON.test_paths(Tree(files, lambda name: files[name].encode()))
+    assert [path for path in files if kinds.is_test(path)] == ["pkg/testparser.py", "tests/testutils.py"]
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [

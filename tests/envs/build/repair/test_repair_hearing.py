@@ -8,7 +8,7 @@ import pytest
 
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.repair import BuildFailure, classify
-from podgym.envs.build.repair.hearing import failing_tests_say
+from podgym.envs.build.repair.hearing import _condensed, failing_tests_say
 from podgym.envs.build.states import Overlay
 from podgym.sandbox import Step
 from podgym.verifiers import TestCommand
@@ -65,3 +65,10 @@ async def test_reports_are_heard(
     said = await failing_tests_say(workshop.provider, workshop.spec(plan), plan.tests, overlay)
     causes = {(cause.kind, cause.subject) for cause in classify(BuildFailure("tests", said), plan)}
     assert ("missing_program", "dot") in causes if heard else not said
+
+
+@pytest.mark.timeout(60)
+def test_what_tests_print_is_left_out_in_one_pass() -> None:
+    log = "<property name='a'>\n<failure>one</failure><system-out>x<system-err>y</system-out>\n<system-err>z</system-err>two\n"
+    assert _condensed(log).split() == ["<failure>one</failure>", "two"]
+    assert _condensed("said\n" + "<system-out>" * 300_000 + "<property " * 100_000).startswith("said") is False  # only its end is kept
