@@ -18,7 +18,12 @@ from podgym.verifiers import BaseTree, Change, GradingPlan
 # Where the interpreter's own directories can be written to: in the virtual environment of the pytest task.
 _IN_VENV = {"D3.site", "D3.pth"}
 # Where they can be written to on Docker only.
-_NOT_LOCAL = {"D16.unittest": "the interpreter is read-only in local sandboxes", "D3.ld-so": "/etc is read-only in local sandboxes"}
+_NOT_LOCAL = {
+    "D16.unittest": "the interpreter is read-only in local sandboxes",
+    "D3.ld-so": "/etc is read-only in local sandboxes",
+    "D3.usercustomize": "a Python of local sandboxes starts nothing of its user's",
+    "D3.user-pth": "a Python of local sandboxes starts nothing of its user's",
+}
 _PER_PROVIDER = {"local": (), "docker": (pytest.mark.docker, pytest.mark.slow)}
 
 
