@@ -130,8 +130,8 @@ class Cargo:
     def root_of(self, directory: str) -> str:
         """The directory of the workspace that a package belongs to; its own where there is none."""
         named = table(self.manifest(directory), "package").get("workspace")
-        if isinstance(named, str):
-            return _join(directory, named)
+        if isinstance(named, str) and (stated := _join(directory, named)) in self._manifests:
+            return stated
         for above in _above(directory):
             workspace = self.manifest(above).get("workspace")
             if isinstance(workspace, dict) and not _excluded(directory, above, workspace):

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from podgym.envs.build.languages.rust.manifest import Cargo
@@ -103,6 +103,7 @@ VALUES = st.recursive(
 )
 
 
+@example({"package": '{name = "x", workspace = "../a"}'})
 @given(st.dictionaries(st.sampled_from(["package", "workspace", "dependencies", "lib", "bin", "test", "features", "target"]), VALUES))
 def test_no_manifest_is_too_odd(entries: dict[str, str]) -> None:
     text = "".join(f"{key} = {value}\n" for key, value in entries.items())
