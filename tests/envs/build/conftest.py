@@ -23,6 +23,7 @@ def source(history: History, tmp_path: Path) -> Iterator[SourceRepository]:
 
 @pytest.fixture
 async def docker_provider() -> AsyncIterator[SandboxProvider]:
+    pytest.importorskip("docker", reason="the Docker SDK is not installed (extra [docker])")
     from podgym.sandbox.docker import DockerConfig, DockerProvider
 
     try:

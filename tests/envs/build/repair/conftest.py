@@ -10,7 +10,7 @@ import pytest
 
 from podgym.envs.build.plan import ARCHIVE, TOOLS, WORKDIR, BuildPlan
 from podgym.envs.build.repair import BuildFailure
-from podgym.sandbox import ImageError, SandboxProvider, SandboxSpec, Step, TransportError
+from podgym.sandbox import ImageError, SandboxProvider, SandboxSpec, Step
 from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.verifiers import TestCommand, run_tests
 from podgym.verifiers.protection import Language
@@ -58,19 +58,6 @@ def plan_of() -> Planner:
 @pytest.fixture
 async def provider(tmp_path: Path) -> AsyncIterator[SandboxProvider]:
     opened = LocalProvider(LocalConfig(cache=tmp_path / "images", scratch=tmp_path / "scratch"))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def container_provider() -> AsyncIterator[SandboxProvider]:
-    pytest.importorskip("docker", reason="the Docker SDK is not installed (extra [docker])")
-    from podgym.sandbox.docker import DockerConfig, DockerProvider
-
-    try:
-        opened = DockerProvider(DockerConfig(build_network="host", connect_timeout_s=30.0))
-    except TransportError as error:
-        pytest.skip(f"no Docker engine: {error.message}")
     yield opened
     await opened.close()
 

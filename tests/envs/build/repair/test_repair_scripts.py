@@ -75,9 +75,9 @@ async def test_where_a_sandbox_knows_root_alone_the_wrapper_changes_nothing_else
 
 @pytest.mark.docker
 @pytest.mark.slow
-async def test_in_a_container_tests_that_refuse_root_run_as_nobody(workshop: Any, container_provider: Any) -> None:
+async def test_in_a_container_tests_that_refuse_root_run_as_nobody(workshop: Any, docker_provider: Any) -> None:
     workshop.lay({"data/file": "x\n"})
-    workshop.provider = container_provider
+    workshop.provider = docker_provider
     plan = _plan(REFUSES, INIT)
     failure = await workshop.fails(plan)
     assert failure is not None and "must not run as root" in failure.log
