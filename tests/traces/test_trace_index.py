@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import pickle
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -397,6 +399,25 @@ def test_many_open_one_new_index_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_the_journal_of_an_index_is_changed_by_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    Index(f"sqlite:///{path}").close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    opened = threading.Thread(target=lambda: Index(f"sqlite:///{path}").close())
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        opened.start()
+        opened.join(0.3)
+        assert opened.is_alive()
+    finally:
+        os.close(folder)
+    opened.join()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_an_index_in_memory() -> None:

@@ -49,13 +49,15 @@ def open_engine(url: str, *, create: bool) -> Engine:
     if path is not None:
         event.listen(engine, "connect", _prepare_sqlite)
     try:
+        if path is not None:
+            _write_ahead(engine, path)
         revision = _revision(engine)
         if revision != HEAD:
             from podgym.traces.index.migrating import migrate
 
             with engine.connect() as connection, _locked(connection, path):
                 migrate(connection)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, OSError) as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
         raise IndexUnusable(f"The index {_shown(url)} cannot be used: {cause}.", remedy=remedy_for(cause)) from error
@@ -101,9 +103,14 @@ def _sqlite_path(url: URL) -> Path | None:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
+
+
+def _write_ahead(engine: Engine, path: Path) -> None:
+    # Changing the mode turns a reader's lock into a writer's, for which SQLite does not wait: of several at once all but one would fail.
+    with _folder_lock(path), engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
 
 def _revision(engine: Engine) -> str | None:
@@ -125,11 +132,17 @@ def _locked(connection: Connection, path: Path | None) -> Iterator[None]:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
     elif path is not None:
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with _folder_lock(path):
             yield
-        finally:
-            os.close(folder)
     else:
         yield
+
+
+@contextmanager
+def _folder_lock(path: Path) -> Iterator[None]:
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
