@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 
 from podgym.sandbox.local.inside import wire
+from podgym.sandbox.local.starts import Starts
 
 __all__ = ["Link", "Reply", "environment_blob"]
 
@@ -40,11 +41,15 @@ class Link:
         self._waiting[ident] = future
         return future
 
-    def ask(self, kind: int, *parts: bytes, fd: int = -1) -> asyncio.Future[Reply]:
-        """Send one request; the future is its reply. Cancelling it drops the reply."""
+    def ask(self, kind: int, *parts: bytes, fd: int = -1, turn: Starts | None = None) -> asyncio.Future[Reply]:
+        """Send one request, at once or in its turn; the future is its reply. Cancelling it drops the reply."""
         self._next += 1
         future = self._expect(self._next)
-        self.send(wire.frame(kind, self._next, *parts), fd=fd)
+        data = wire.frame(kind, self._next, *parts)
+        if turn is None:
+            self.send(data, fd=fd)
+        else:
+            turn.enter(future, lambda: self.send(data, fd=fd))
         return future
 
     def ask_in_parts(self, kind: int, head: Callable[[bool], bytes], data: bytes) -> asyncio.Future[Reply]:

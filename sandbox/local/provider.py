@@ -28,6 +28,7 @@ from podgym.sandbox.local.layers import Image, LayerStore
 from podgym.sandbox.local.reaping import provider_name, reap
 from podgym.sandbox.local.sandbox import LocalSandbox
 from podgym.sandbox.local.spawning import Spawner
+from podgym.sandbox.local.starts import Starts
 from podgym.sandbox.local.toolchains import Toolchains
 
 __all__ = ["LocalProvider"]
@@ -42,6 +43,7 @@ class LocalProvider:
         self._config = config or LocalConfig()
         self._toolchains = Toolchains(self._config.pythons, self._config.toolchains.items())
         self._binds = Binds(self._toolchains.directories, self._config.expose)
+        self._starts = Starts()
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._spawner: Spawner | None = None
@@ -139,7 +141,7 @@ class LocalProvider:
             spec.limits.processes,
             max(10, round(1000 * min(spec.limits.cpus, os.cpu_count() or 1))),
         )
-        sandbox = LocalSandbox(ident, ours, end=self._end, toolchain=image.toolchain)
+        sandbox = LocalSandbox(ident, ours, starts=self._starts, end=self._end, toolchain=image.toolchain)
         self._sandboxes[ident] = sandbox
         asked = False
         try:

@@ -15,6 +15,7 @@ from podgym.sandbox.local.link import Link, Reply, environment_blob
 if TYPE_CHECKING:
     import socket
 
+    from podgym.sandbox.local.starts import Starts
     from podgym.sandbox.local.toolchains import Toolchain
 
 __all__ = ["LocalSandbox"]
@@ -29,9 +30,16 @@ class LocalSandbox:
     """Made by `LocalProvider.create`."""
 
     def __init__(
-        self, ident: int, channel: socket.socket, *, end: Callable[[LocalSandbox], Awaitable[None]], toolchain: Toolchain | None = None
+        self,
+        ident: int,
+        channel: socket.socket,
+        *,
+        starts: Starts,
+        end: Callable[[LocalSandbox], Awaitable[None]],
+        toolchain: Toolchain | None = None,
     ) -> None:
         self.ident = ident
+        self._starts = starts
         self._toolchain = toolchain
         self.gone: asyncio.Future[tuple[int, bool]] = asyncio.get_running_loop().create_future()
         """Wait status of the init and whether memory ran out, once nothing of the sandbox is left."""
@@ -64,7 +72,8 @@ class LocalSandbox:
         payload = wire.pack_run(
             os.fsencode(script), cwd=os.fsencode(cwd or ""), env=blob, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit
         )
-        return await self._result(self._ask(wire.RUN, *payload), timeout_s)
+        self._check_open()
+        return await self._result(self.link.ask(wire.RUN, *payload, turn=self._starts), timeout_s)
 
     async def run_with(self, script: str, *, cwd: str, stdin_fd: int, timeout_s: float) -> CommandResult:
         """Run with an open file of the driver as stdin; used to lay files into images."""

@@ -1,0 +1,78 @@
+"""Which of many commands start first, and that none holds up the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from podgym.sandbox import SandboxSpec
+from podgym.sandbox.local import LocalConfig, LocalProvider
+from podgym.sandbox.local.starts import HOLD_S, Starts
+
+
+async def test_the_next_one_starts_when_one_is_answered() -> None:
+    starts, sent = Starts(2), []
+    answers = [asyncio.get_running_loop().create_future() for _ in range(4)]
+    for number, answer in enumerate(answers):
+        starts.enter(answer, lambda number=number: sent.append(number))
+    assert sent == [0, 1]
+    answers[1].set_result(None)
+    await asyncio.sleep(0)
+    assert sent == [0, 1, 2]
+    answers[0].set_result(None)
+    await asyncio.sleep(0)
+    assert sent == [0, 1, 2, 3]
+
+
+async def test_one_that_runs_on_leaves_its_place() -> None:
+    starts, sent = Starts(1), []
+    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    for number, answer in enumerate(answers):
+        starts.enter(answer, lambda number=number: sent.append(number))
+    await asyncio.sleep(HOLD_S * 20)
+    assert sent == [0, 1, 2]
+    for answer in answers:  # Their places were left before, and are not left twice.
+        answer.set_result(None)
+    await asyncio.sleep(0)
+    late = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    for number, answer in enumerate(late, 3):
+        starts.enter(answer, lambda number=number: sent.append(number))
+    assert sent == [0, 1, 2, 3]
+
+
+async def test_what_was_cancelled_while_it_waited_is_never_sent() -> None:
+    starts, sent = Starts(1), []
+    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
+    for number, answer in enumerate(answers):
+        starts.enter(answer, lambda number=number: sent.append(number))
+    answers[1].cancel()
+    answers[0].set_result(None)
+    await asyncio.sleep(0)
+    assert sent == [0, 2]
+
+
+async def test_commands_that_sleep_hold_up_nobody(tmp_path: Path) -> None:
+    provider = LocalProvider(LocalConfig(scratch=tmp_path / "scratch", cache=tmp_path / "cache"))
+    try:
+        sandboxes = await asyncio.gather(*(provider.create(SandboxSpec(image="host")) for _ in range(16)))
+        started = time.monotonic()
+        results = await asyncio.gather(*(sandbox.run("sleep 1", timeout_s=20) for sandbox in sandboxes))
+        assert [result.exit_code for result in results] == [0] * 16
+        # One after another they would take sixteen seconds.
+        assert time.monotonic() - started < 8
+    finally:
+        await provider.close()
+
+
+async def test_a_sandbox_that_is_closed_while_its_command_waits_says_so(tmp_path: Path) -> None:
+    provider = LocalProvider(LocalConfig(scratch=tmp_path / "scratch", cache=tmp_path / "cache"))
+    try:
+        sandbox = await provider.create(SandboxSpec(image="host"))
+        commands = [asyncio.ensure_future(sandbox.run("sleep 20", timeout_s=30)) for _ in range(64)]
+        await asyncio.sleep(0)
+        await sandbox.close()
+        failures = await asyncio.gather(*commands, return_exceptions=True)
+        assert {type(failure).__name__ for failure in failures} == {"SandboxLost"}
+    finally:
+        await provider.close()
