@@ -70,9 +70,9 @@ def _dependencies(text: str | None) -> list[object] | None:
 
 def _add_pip(into: Requirements, lines: object) -> None:
     for line in lines if isinstance(lines, list) else ():
-        if not isinstance(line, str) or re.match(r"(-r|--requirement)\b|(-e|--editable)\b|\.{1,2}(/|\[|$)", line):
-            continue  # such files are read for themselves, and the project is installed anyway
-        if line.startswith("-") or re.match(r"[\w+]+://|git\+", line):
+        if not isinstance(line, str) or re.match(r"(-r|--requirement)\b", line):
+            continue  # such files are read for themselves
+        if re.match(r"-(?!e\b|-editable\b)", line) or re.match(r"[\w+]+://|git\+", line):
             into.add_option(line)
         else:
             into.add(line)

@@ -9,16 +9,24 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.languages.python.django import django_settings
 from podgym.envs.build.languages.python.facts import Framework, PythonFacts
 from podgym.envs.build.languages.python.locks import read_lock
-from podgym.envs.build.languages.python.needs import test_requirements, wanted_extras
+from podgym.envs.build.languages.python.native import compiled
+from podgym.envs.build.languages.python.needs import extra_requirements, test_requirements, wanted_extras
 from podgym.envs.build.languages.python.paths import PythonTestPaths
+from podgym.envs.build.languages.python.pins import pinned_python
+from podgym.envs.build.languages.python.plugins import COVERAGE, PARALLEL, asked_by_settings, asked_by_tests
 from podgym.envs.build.languages.python.project import Project, Reader
 from podgym.envs.build.languages.python.pythons import claimed_minors
 from podgym.envs.build.languages.python.requirements import Requirements
 from podgym.envs.build.languages.python.setupfile import parse
+from podgym.envs.build.languages.python.siblings import find_siblings
+from podgym.envs.build.languages.python.variables import test_variables
 
 __all__ = ["detect", "project_root", "test_file_patterns"]
 
@@ -26,18 +34,6 @@ _MAX_TEST_FILES = 500
 _MAX_HOMES = 20
 _SETTINGS_FILES = frozenset({"pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"})
 _NO_CI = CiFacts()
-_COVERAGE = r"--cov\b"
-_PARALLEL = r"(^|[\s=])-n[\s=]*(auto|logical|\d+)|--numprocesses|--dist\b"
-_PLUGINS = (
-    (_COVERAGE, "pytest-cov"),
-    (_PARALLEL, "pytest-xdist"),
-    (r"\basyncio_mode\b|\basyncio_default_fixture_loop_scope\b", "pytest-asyncio"),
-    (r"(^|\n)timeout\s*=|--timeout\b", "pytest-timeout"),
-    (r"--benchmark", "pytest-benchmark"),
-    (r"(?i)\bDJANGO_SETTINGS_MODULE\b|--ds\b", "pytest-django"),
-    (r"--random-order", "pytest-random-order"),
-)
-"""What in pytest's settings needs which plug-in; pytest refuses options that it does not know."""
 
 
 def project_root(paths: Iterable[str], changed: Sequence[str]) -> str:
@@ -67,7 +63,7 @@ def detect(
     project = Project(project_root(paths, changed_source), paths, read)
     prefix = f"{project.root}/" if project.root else ""
     trees = _test_trees(paths, read, changed_tests)
-    requirements = test_requirements(project, trees, ci.commands)
+    requirements = test_requirements(project, trees, ci.steps)
     settings = _pytest_settings(project)
     named = any(key.upper() == "DJANGO_SETTINGS_MODULE" for key in settings)
     django = "" if named else django_settings(project, trees.values(), ci.commands)
@@ -76,10 +72,13 @@ def detect(
         settings = {"python_files": "test*.py *_test.py", **settings}
     framework = _framework([trees.get(path) for path in changed_tests], project, settings, requirements)
     if framework == "pytest":
-        asked = [plugin for pattern, plugin in _PLUGINS if re.search(pattern, _text(settings))]
+        asked = (*asked_by_settings(settings), *asked_by_tests(trees.values()))
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
-            if plugin not in requirements.names:
+            if canonicalize_name(Requirement(plugin).name) not in requirements.names:
                 requirements.add(plugin)
+    extras = wanted_extras(project, requirements)
+    siblings = find_siblings(project, paths, read, (*requirements.paths, *project.paths_needed))
+    pinned, pinned_by = pinned_python(project.root, read, weakly=not (project.requires_python or project.claimed_pythons))
     lock = read_lock(project.root, read, project=project.name, notes=project.notes)
     changed = tuple(path.removeprefix(prefix) if path.startswith(prefix) else "../" * prefix.count("/") + path for path in changed_tests)
     return PythonFacts(
@@ -89,13 +88,20 @@ def detect(
         build_system=project.build_system,
         name=project.name,
         requires_python=project.requires_python,
-        pinned_python=project.pinned_python,
-        claimed_pythons=project.claimed_pythons or claimed_minors(ci.versions.get("python", ())),
-        dependencies=project.dependencies,
+        pinned_python=pinned,
+        pinned_by=pinned_by,
+        claimed_pythons=_claimed(project, ci),
+        dependencies=None if project.dependencies is None else siblings.without(project.dependencies),
         version_from=project.version_from,
-        extras=wanted_extras(project, requirements),
-        test_requirements=requirements.lines,
-        constraints=lock.constraints if lock is not None else (),
+        extras=extras,
+        extra_requirements=siblings.without(extra_requirements(project, extras)),
+        uv_sources=bool(project.table("tool", "uv", "sources")),
+        test_requirements=siblings.without(requirements.lines),
+        siblings=siblings.targets,
+        constraints=_constraints(lock.constraints if lock is not None else (), requirements.constraints),
+        variables=test_variables(project, ci),
+        compiled=(built := compiled(project, changed_source)),
+        build_requirements=project.build_requirements if built else (),
         framework=framework,
         test_args=(*_pytest_args(settings), *(["-o", f"python_files={settings['python_files']}"] if django else []))
         if framework == "pytest"
@@ -143,17 +149,26 @@ def _pytest_settings(project: Project) -> dict[str, str]:
     return project.tox.get("pytest") or project.setup_cfg.get("tool:pytest") or {}
 
 
-def _text(settings: Mapping[str, str]) -> str:
-    return "\n".join(f"{key} = {value}" for key, value in settings.items())
+def _claimed(project: Project, ci: CiFacts) -> tuple[str, ...]:
+    """Those that both metadata and CI name, or else those of either: metadata go on naming what nobody tests any more."""
+    tested = claimed_minors(ci.versions.get("python", ()))
+    both = tuple(minor for minor in project.claimed_pythons if minor in tested)
+    return both or project.claimed_pythons or tested
+
+
+def _constraints(locked: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """A lock file's, and of others what it does not name."""
+    names = {canonicalize_name(Requirement(line).name) for line in locked}
+    return (*locked, *(line for line in others if canonicalize_name(Requirement(line).name) not in names))
 
 
 def _pytest_args(settings: Mapping[str, str]) -> tuple[str, ...]:
     """One broken file must not hide the others, and neither coverage's threshold nor a process pool may decide a result."""
     args = ["--continue-on-collection-errors", "--maxfail=0", "-p", "no:randomly"]
     options = settings.get("addopts", "")
-    if re.search(_COVERAGE, options):
+    if re.search(COVERAGE, options):
         args.append("--no-cov")
-    if re.search(_PARALLEL, options):
+    if re.search(PARALLEL, options):
         args += ["-n", "0"]
     return tuple(args)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from podgym.envs.build.languages.python.native import Compiled
 
 __all__ = ["Framework", "PythonFacts"]
 
@@ -27,6 +30,8 @@ class PythonFacts(BaseModel):
     name: str = ""
     requires_python: str = ""
     pinned_python: str = ""
+    pinned_by: str = ""
+    """The file that says so."""
     claimed_pythons: tuple[str, ...] = ()
     dependencies: tuple[str, ...] | None = ()
     """What the project needs to run; None where only its own build can tell."""
@@ -34,10 +39,22 @@ class PythonFacts(BaseModel):
     """The tool that makes the version from git tags, or empty."""
     extras: tuple[str, ...] = ()
     """Extras of the project that its tests need."""
+    extra_requirements: tuple[str, ...] = ()
+    """What those bring, as far as that can be read."""
+    uv_sources: bool = False
+    """uv is told to take something from elsewhere than an index."""
     test_requirements: tuple[str, ...] = ()
     """What its tests need beside that."""
     constraints: tuple[str, ...] = ()
-    """Versions that a lock file names, as PEP 508 lines."""
+    """Versions that a lock file or a file of constraints names, as PEP 508 lines."""
+    siblings: tuple[str, ...] = ()
+    """Other projects of the repository that it is installed with: directories relative to the repository, with extras."""
+    variables: Mapping[str, str] = Field(default_factory=dict)
+    """What its tests are run with."""
+    compiled: Compiled = ""
+    """What builds its compiled parts, where the fix changes them."""
+    build_requirements: tuple[str, ...] = ()
+    """What those are built with."""
     framework: Framework = "unittest"
     test_args: tuple[str, ...] = ()
     """For the framework, so that one broken file, a coverage threshold or a process pool decides nothing."""

@@ -1,7 +1,8 @@
 """What a project's tests need beside the project: looked for wherever projects keep it, in two tiers.
 
-Places named for tests are taken whole. Places named for development (linters, documentation) and what CI installs are
-taken whole only where the first tier is empty; otherwise single entries of theirs are, those that a test imports.
+Places named for tests are taken whole, and so are files, extras and groups that CI installs in a job that runs tests. Places named for
+development (linters, documentation) and single names that CI installs are taken whole only where the first tier is empty; otherwise single
+entries of theirs are: those that a test imports, and those that are of use to tests alone.
 """
 
 from __future__ import annotations
@@ -10,19 +11,26 @@ import ast
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from posixpath import relpath
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from podgym.envs.build.ci import CiStep
+from podgym.envs.build.ci.shell import commands
 from podgym.envs.build.languages.python.conda import ENVIRONMENT_FILE, add_environment
+from podgym.envs.build.languages.python.installs import Installs
+from podgym.envs.build.languages.python.plugins import is_test_tool
 from podgym.envs.build.languages.python.project import Project
 from podgym.envs.build.languages.python.requirements import Requirements, add_group, add_poetry
-from podgym.envs.build.languages.python.setupfile import session_installs
+from podgym.envs.build.languages.python.setupfile import session_commands
+from podgym.envs.build.languages.python.tox import add_tox
+from podgym.envs.build.languages.python.variables import runs_tests
 
-__all__ = ["test_requirements", "wanted_extras"]
+__all__ = ["extra_requirements", "test_requirements", "wanted_extras"]
 
-_TEST_NAMES = re.compile(r"(unit)?-?test(s|ing|-requirements|-deps)?")
+_TEST_NAMES = re.compile(r"(unit|hatch|py)?-?test(s|ing|-requirements|-deps)?")
 _DEV_NAMES = re.compile(r"dev(el|elop|elopment)?(-dependencies)?|ci|qa|check")
 _REQUIREMENTS_FILE = re.compile(r"(.*/)?[^/]*require[^/]*(/[^/]*)?\.(txt|in|pip)", re.IGNORECASE)
 _PLAIN_LISTS = (
@@ -31,7 +39,13 @@ _PLAIN_LISTS = (
     r"requirements\.in",
 )
 """Best first."""
-_TEST_FACTOR = re.compile(r"(^|[-,{])(tests?|py3?|py3\d+|py3\.\d+)([-,}]|$)|py3\{")
+_HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist")
+"""What Hatch's own environment for tests has where nothing is said of it."""
+_TOOLS = re.compile(
+    r"pip|setuptools|wheel|build|twine|tox(-[\w-]+)?|nox|uv|poetry(-[\w-]+)?|hatch|pdm|pipenv|virtualenv|flake8|black|isort|mypy|ruff|pylint|"
+    r"bandit|codecov|(python-)?coveralls|pre-commit|sphinx|codespell|pyright|interrogate|cibuildwheel"
+)
+"""What CI installs by name for other ends."""
 _IMPORT_NAMES = {
     "attrs": "attr",
     "beautifulsoup4": "bs4",
@@ -41,38 +55,66 @@ _IMPORT_NAMES = {
     "opencv-python": "cv2",
     "msgpack-python": "msgpack",
     "protobuf": "google",
+    "djangorestframework": "rest_framework",
+    "gitpython": "git",
+    "grpcio": "grpc",
+    "opencv-python-headless": "cv2",
+    "psycopg2-binary": "psycopg2",
+    "pycryptodome": "crypto",
+    "pyhamcrest": "hamcrest",
+    "pyjwt": "jwt",
+    "pyopenssl": "openssl",
+    "pyserial": "serial",
+    "pyzmq": "zmq",
+    "ruamel-yaml": "ruamel",
+    "scikit-image": "skimage",
+    "vcrpy": "vcr",
+    "websocket-client": "websocket",
 }
 
 
-def test_requirements(project: Project, tests: Mapping[str, ast.Module], commands: Sequence[str] = ()) -> Requirements:
-    """Requirements of the test files whose syntax trees are given; `own_extras` are the project's extras among them. `commands` are CI's.
+def test_requirements(project: Project, tests: Mapping[str, ast.Module], steps: Sequence[CiStep] = ()) -> Requirements:
+    """Requirements of the test files whose syntax trees are given; `own_extras` are the project's extras among them. `steps` are CI's.
 
     Where no metadata say what the project itself needs to run, what its files list for that is among them.
     """
-    first = Requirements(project=project.name, notes=project.notes)
-    needs_to_run = Requirements(project=project.name, notes=project.notes)
+    first = Requirements(project=project.name, root=project.root, notes=project.notes)
+    needs_to_run = Requirements(project=project.name, root=project.root, notes=project.notes)
     if not project.lists_dependencies:
         _from_lists(project, needs_to_run)
     _from_tables(project, first, _TEST_NAMES)
-    _from_tox(project, first)
-    first.add_all(session_installs(project.read("noxfile.py") or ""))
+    variants = add_tox(project, first)
+    nox = Installs(project)
+    for words in session_commands(project.read("noxfile.py") or ""):
+        nox.command(words)
+    first.take(nox.whole)
+    first.take(nox.named)
     first.add_all(_lines(project.setup_py.get("tests_require")))
     first.add_all(_lines(project.setup_cfg.get("options", {}).get("tests_require")))
     first.own_extras += _extras(project, _TEST_NAMES)
-    second = Requirements(project=project.name, notes=[])
+    whole, named, aside = _from_ci(project, steps)
+    if any("hatch test" in step.line for step in steps):
+        first.add_all(one for one in _HATCH_TEST if one not in first.names)
+    first.take(whole)
+    second = Requirements(project=project.name, root=project.root, notes=[])
     _from_tables(project, second, _DEV_NAMES)
     if not first.lines and not first.own_extras:
-        first.add_all(second.lines)
-        first.own_extras += [*second.own_extras, *_extras(project, _DEV_NAMES)]
+        first.take(second)
+        first.own_extras += _extras(project, _DEV_NAMES)
         project.notes += second.notes
-    second.add_all(_from_ci(commands))
+    if not first.lines and not first.own_extras:
+        first.add_all(line for line in named.lines if not _TOOLS.fullmatch(canonicalize_name(Requirement(line).name)))
+    first.take_around(second)
+    for more in (named, aside, variants):
+        second.add_all(more.lines)
     missing = _imports(project, tests) - {_import_name(name) for name in first.names}
     for line in second.lines:
-        if _import_name(Requirement(line).name) in missing:
+        name = Requirement(line).name
+        if _import_name(name) in missing or (is_test_tool(name) and canonicalize_name(name) not in first.names):
             first.add(line)
-            missing.discard(_import_name(Requirement(line).name))
+            missing.discard(_import_name(name))
     # Optional features that tests import: the smallest extra that brings them.
-    for extra, lines in sorted(_extra_tables(project).items(), key=lambda item: len(item[1])):
+    for extra, lines in sorted(project.extras.items(), key=lambda item: len(item[1])):
         brought = {_import_name(match[0]) for line in lines if (match := re.match(r"[\w.-]+", line))} & missing
         if brought:
             first.own_extras.append(extra)
@@ -83,6 +125,7 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], command
         if one.extras or canonicalize_name(one.name) not in known:
             needs_to_run.add(line)
     needs_to_run.own_extras += first.own_extras
+    needs_to_run.take_around(first)
     return needs_to_run
 
 
@@ -115,6 +158,18 @@ def wanted_extras(project: Project, requirements: Requirements) -> tuple[str, ..
     return tuple(extra for extra in dict.fromkeys(requirements.own_extras) if re.fullmatch(r"[\w.-]+", extra))
 
 
+def extra_requirements(project: Project, extras: Sequence[str]) -> tuple[str, ...]:
+    """What `extras` bring, and those that they name of the project's own."""
+    found = Requirements(project=project.name, root=project.root, notes=[])
+    tables = {canonicalize_name(extra): lines for extra, lines in project.extras.items()}
+    asked = [canonicalize_name(extra) for extra in extras]
+    for extra in asked:  # which grows
+        before = len(found.own_extras)
+        found.add_all(tables.get(extra, ()))
+        asked += dict.fromkeys(one for one in map(canonicalize_name, found.own_extras[before:]) if one not in asked)
+    return found.lines
+
+
 def _from_tables(project: Project, into: Requirements, names: re.Pattern[str]) -> None:
     """Groups, environments and files whose name matches."""
 
@@ -129,11 +184,14 @@ def _from_tables(project: Project, into: Requirements, names: re.Pattern[str]) -
             add_poetry(into, table["dependencies"])
     for _, lines in named(project.table("tool", "pdm", "dev-dependencies")):
         into.add_all(_lines(lines))
-    environments = project.table("tool", "hatch", "envs")
-    for environment, table in environments.items():
-        wanted = names.fullmatch(canonicalize_name(environment)) or (environment == "default" and names is _TEST_NAMES)
-        if isinstance(table, dict) and wanted:
+    for environment, table in project.hatch_environments.items():
+        if names.fullmatch(canonicalize_name(environment)) or (environment == "default" and names is _TEST_NAMES):
             into.add_all([*_lines(table.get("dependencies")), *_lines(table.get("extra-dependencies"))])
+            into.own_extras += _lines(table.get("features"))
+            for group in _lines(table.get("dependency-groups")):
+                add_group(into, groups, group)
+            if environment == "hatch-test":
+                into.add_all(one for one in _HATCH_TEST if one not in into.names)
     if names is _DEV_NAMES:
         if isinstance(project.poetry.get("dev-dependencies"), dict):
             add_poetry(into, project.poetry["dev-dependencies"])
@@ -153,66 +211,25 @@ def _from_files(project: Project, into: Requirements, names: re.Pattern[str]) ->
         add_environment(into, project.read(path), path)
 
 
-def _from_tox(project: Project, into: Requirements) -> None:
-    sections: list[Mapping[str, Any]] = [
-        section for name, section in project.tox.items() if name == "testenv" or re.fullmatch(r"testenv:(tests?|py3?\d*)", name)
-    ]
-    tables = project.tox_tables("env_run_base", "env.test", "env.tests")
-    for section in (*sections, *tables):
-        for line in _for_tests(_lines(section.get("deps"))):
-            include = re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line)
-            if include:
-                path = re.sub(r"^\{tox(inidir|_root)\}/?|^\./", "", include[1])
-                if "{" not in path:
-                    into.add_file(path, project.read)
-            elif "{" not in line and not line.startswith((".", "-", "#")):
-                into.add(re.sub(r"\s+#.*$", "", line))
-        for group in _words(section.get("dependency_groups")):
-            add_group(into, project.table("dependency-groups"), group)
-        into.own_extras += [extra for extra in _words(section.get("extras")) if "{" not in extra]
+def _from_ci(project: Project, steps: Sequence[CiStep]) -> tuple[Requirements, Requirements, Requirements]:
+    """What jobs that run tests install as a whole and by name, and what others install by name."""
+    testing = {step.job for step in steps if runs_tests(step.line)}
+    here, others = Installs(project), Installs(project)
+    for step in steps:
+        if "install" in step.line or "sync" in step.line or "uv run" in step.line:
+            directory = _from_root(project, step.directory)
+            for words in commands(step.line, dict(step.env)):
+                (here if step.job in testing else others).command(words, directory)
+    return here.whole, here.named, others.named
 
 
-def _for_tests(lines: list[str]) -> list[str]:
-    """The lines of a tox setting that hold for test environments, without their factors (`py311: name`)."""
-    kept = []
-    for line in lines:
-        factor = re.match(r"([\w!,{}.-]+):\s+(.*)", line)
-        if factor is None:
-            kept.append(line)
-        elif _TEST_FACTOR.search(factor[1]) and not factor[1].startswith("!"):
-            kept.append(factor[2].strip())
-    return kept
-
-
-def _words(value: object) -> list[str]:
-    return [word for line in _for_tests(_lines(value)) for word in re.split(r"[\s,]+", line) if word]
-
-
-def _from_ci(commands: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for command in commands:
-        for match in re.finditer(r"pip3? install ([^\n|&;#]+)", command):
-            found += re.findall(r"(?:^|\s)['\"]?([A-Za-z][\w.-]*)(?=['\"\s\[<>=~]|$)", match[1])
-    return found
+def _from_root(project: Project, directory: str) -> str:
+    """A directory of the repository as seen from the project's."""
+    return relpath(f"/{directory}", f"/{project.root}")
 
 
 def _extras(project: Project, names: re.Pattern[str]) -> list[str]:
-    return [extra for extra in _extra_tables(project) if names.fullmatch(canonicalize_name(extra))]
-
-
-def _extra_tables(project: Project) -> dict[str, list[str]]:
-    """The project's extras and what they bring, as far as that can be read."""
-    found: dict[str, list[str]] = {}
-    for table in (
-        project.project.get("optional-dependencies"),
-        project.setup_py.get("extras_require"),
-        project.setup_cfg.get("options.extras_require"),
-        project.poetry.get("extras"),
-        project.flit.get("requires-extra"),
-    ):
-        for extra, lines in table.items() if isinstance(table, dict) else ():
-            found.setdefault(extra, _lines(lines))
-    return found
+    return [extra for extra in project.extras if names.fullmatch(canonicalize_name(extra))]
 
 
 def _imports(project: Project, tests: Mapping[str, ast.Module]) -> set[str]:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.python.facts import PythonFacts
+from podgym.envs.build.languages.python.native import stand_in
 from podgym.envs.build.languages.python.pythons import choose_python
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
 from podgym.sandbox import Step
@@ -59,13 +60,13 @@ def plan_python(
     """
     python, base, why = _image(facts, python, committed=committed, catalogue=catalogue)
     env = dict(_TEST_ENV)
-    plain = not (facts.installable or facts.dependencies or facts.test_requirements) and facts.framework == "unittest"
+    plain = not (facts.installable or facts.dependencies or facts.test_requirements or facts.siblings) and facts.framework == "unittest"
     steps = _Steps(facts, cut=committed + timedelta(days=1), timeout_s=step_timeout_s, env=exports)
     if not plain:
         env |= {"PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "VIRTUAL_ENV": VENV}
     tests = TestCommand(
         framework=facts.framework,
-        python="python" if plain else f"{VENV}/bin/python",
+        python="python" if plain else steps.interpreter,
         targets=facts.suite,
         args=facts.test_args,
         env=_test_env(facts),
@@ -113,6 +114,7 @@ def _image(facts: PythonFacts, asked: str, *, committed: datetime, catalogue: Ca
             committed=committed,
             installable=facts.installable,
             available=available,
+            pinned_by=facts.pinned_by,
         )
 
     try:
@@ -124,9 +126,9 @@ def _image(facts: PythonFacts, asked: str, *, committed: datetime, catalogue: Ca
 
 
 def _test_env(facts: PythonFacts) -> dict[str, str]:
-    env = {}
+    env = dict(facts.variables)
     if facts.src_layout and not (facts.installable and facts.surely_built):
-        env["PYTHONPATH"] = f"{WORKDIR}/{facts.root}/src".replace("//", "/")
+        env["PYTHONPATH"] = ":".join((f"{WORKDIR}/{facts.root}/src".replace("//", "/"), *filter(None, (env.get("PYTHONPATH"),))))
     if facts.django_settings:
         env["DJANGO_SETTINGS_MODULE"] = facts.django_settings
     return env
@@ -177,14 +179,19 @@ install_project() {{
     echo "uv, as of $cut: -e $1" >> "$log"; return
   fi
   # Build tools of that time may not know editable installs: the dependencies as of then, the project by newer tools.
-  kept=; [ ! -e build ] || kept=1
+  kept=; code=0; [ ! -e build ] || kept=1
   if "$uv" pip install -q --python "$venv/bin/python" $compile $builders --exclude-newer "$cut" "$1" &&
      "$uv" pip install -q --python "$venv/bin/python" --no-deps -e "$1"; then
     echo "uv, as of $cut but for build tools: -e $1" >> "$log"
   else
-    "$uv" pip install -q --python "$venv/bin/python" $compile -e "$1" && echo "uv, latest: -e $1" >> "$log"
+    "$uv" pip install -q --python "$venv/bin/python" $compile -e "$1" && echo "uv, latest: -e $1" >> "$log" || code=1
   fi
   [ -n "$kept" ] || rm -rf build
+  return "$code"
+}}
+install_alone() {{
+  if [ -n "$uv" ]; then "$uv" pip install -q --python "$venv/bin/python" --no-deps -e "$1"
+  else $pip --python "$venv/bin/python" install -q --no-deps -e "$1"; fi && echo "without what it needs: -e $1" >> "$log"
 }}
 install_any() {{
   install "$@" && return
@@ -201,6 +208,12 @@ class _Steps:
         self._exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
         self._cut = cut.strftime("%Y-%m-%d")
         self._timeout_s = timeout_s
+        self._rebuilt = stand_in(facts.compiled, facts.root, f"{VENV}/bin/python") if facts.compiled and facts.installable else None
+
+    @property
+    def interpreter(self) -> str:
+        """What runs the tests."""
+        return self._rebuilt[1] if self._rebuilt else f"{VENV}/bin/python"
 
     def before(self) -> tuple[Step, ...]:
         """The environment, the project's listed dependencies, and what its tests need."""
@@ -216,25 +229,44 @@ class _Steps:
             lines.append("\n".join((f"cat >{_LOCKED} <<'PODGYM_LOCK'", *self._facts.constraints, "PODGYM_LOCK")))
         if self._facts.dependencies:
             lines.append(_call("install", self._facts.dependencies))
+        if self._facts.build_requirements:
+            lines.append(_call("install_any", (*self._facts.build_requirements, "ninja", "cmake")))
         if self._facts.test_requirements:
             lines.append(_call("install_any", self._facts.test_requirements))
         return (self._step(lines),)
 
     def after(self) -> tuple[Step, ...]:
-        """The project itself, in place, with the extras that its tests need."""
-        if not self._facts.installable:
-            return ()
-        target = f"./{self._facts.root}" if self._facts.root else "."
-        extras = f"[{','.join(self._facts.extras)}]" if self._facts.extras else ""
-        lines = []
-        editable = f"install_project {shlex.quote(target + extras)}"
-        if self._facts.version_from:
-            lines.append(f"{editable} || {{ export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 PBR_VERSION=0.0.0; {editable}; }}")
-        elif self._facts.surely_built:
-            lines.append(editable)
-        else:
-            lines.append(f"{editable} || echo 'not installed: the project, of which nothing says how it is built' >> \"$log\"")
-        return (self._step(lines),)
+        """The project itself, in place, with the extras that its tests need, and what else of the repository it is installed with."""
+        facts = self._facts
+        siblings = [shlex.quote(f"./{target}" if target != "." else ".") for target in facts.siblings]
+        lines = [f"install_project {one} || echo 'not installed: '{one} >> \"$log\"" for one in siblings]
+        if facts.installable:
+            tries = self._tries()
+            if facts.version_from:
+                tries += f" || {{ export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 PBR_VERSION=0.0.0; {tries}; }}"
+            elif not facts.surely_built:
+                tries += " || echo 'not installed: the project, of which nothing says how it is built' >> \"$log\""
+            # A project that names another one by its path has brought a copy of it.
+            lines = [*lines, tries, *(f"install_alone {one} || true" for one in siblings)]
+            lines += [self._rebuilt[0]] if self._rebuilt else []
+        return (self._step(lines),) if lines else ()
+
+    def _tries(self) -> str:
+        """How the project is installed: as it says; or else its extras' parts one by one, without sources that only uv knows, and at last
+        without what it needs, which is there as far as it can be had."""
+        facts = self._facts
+        target = f"./{facts.root}" if facts.root else "."
+        extras = f"[{','.join(facts.extras)}]" if facts.extras else ""
+        whole, target = f"install_project {shlex.quote(target + extras)}", shlex.quote(target)
+        parts = f" && {_call('install_any', facts.extra_requirements)}" if facts.extra_requirements else ""
+        tries = [whole]
+        if facts.extras:
+            tries.append(f"{{ install_project {target}{parts}; }}")
+        if facts.uv_sources:
+            tries.append(f"( export UV_NO_SOURCES=1; {whole} )")
+        if facts.dependencies:
+            tries.append(f"{{ install_alone {target}{parts}; }}" if parts else f"install_alone {target}")
+        return " || ".join(tries)
 
     def _step(self, lines: Sequence[str]) -> Step:
         old = self._cut < _EDITABLE_SINCE

@@ -9,6 +9,7 @@ import configparser
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from posixpath import normpath
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -43,7 +44,7 @@ class Project:
     def __init__(self, root: str, paths: Sequence[str], read: Reader) -> None:
         prefix = f"{root}/" if root else ""
         self.root = root
-        self.read: Reader = lambda path: read(f"{prefix}{path}")
+        self.read: Reader = lambda path: read(normpath(f"{prefix}{path}"))
         self.all_paths = paths
         self.paths = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
         self.notes: list[str] = []
@@ -51,6 +52,7 @@ class Project:
         self.setup_cfg = self.ini("setup.cfg")
         self.tox = self.ini("tox.ini") or self._ini_text(self.table("tool", "tox").get("legacy_tox_ini"))
         self._tox_toml = self._toml("tox.toml")
+        self._hatch_toml = self._toml("hatch.toml")
         self.pipfile = self._toml("Pipfile")
         self.setup_py = setup_arguments(self.read("setup.py") or "")
         self.project: Mapping[str, Any] = self.table("project")
@@ -137,10 +139,30 @@ class Project:
         return next((place.strip() for place in places if isinstance(place, str) and place.strip()), "")
 
     @property
-    def pinned_python(self) -> str:
-        """Minor version that `.python-version` names, or empty."""
-        match = re.match(r"\s*(?:cpython-?)?(3\.\d+)", self.read(".python-version") or "")
-        return match[1] if match else ""
+    def extras(self) -> dict[str, list[str]]:
+        """The project's extras and what they bring, as far as that can be read."""
+        found: dict[str, list[str]] = {}
+        for table in (
+            self.project.get("optional-dependencies"),
+            self.setup_py.get("extras_require"),
+            self.setup_cfg.get("options.extras_require"),
+            self.poetry.get("extras"),
+            self.flit.get("requires-extra"),
+        ):
+            for extra, lines in table.items() if isinstance(table, dict) else ():
+                split = lines.splitlines() if isinstance(lines, str) else _listed(lines)
+                found.setdefault(extra, [line.strip() for line in split if isinstance(line, str) and line.strip()])
+        return found
+
+    @property
+    def hatch_environments(self) -> dict[str, dict[str, Any]]:
+        """Hatch's environments by name."""
+        found: dict[str, dict[str, Any]] = {}
+        for table in (self._hatch_toml.get("envs"), self.table("tool", "hatch", "envs")):
+            for name, environment in table.items() if isinstance(table, dict) else ():
+                if isinstance(environment, dict):
+                    found.setdefault(name, environment)
+        return found
 
     @property
     def claimed_pythons(self) -> tuple[str, ...]:
@@ -170,14 +192,26 @@ class Project:
     @property
     def dependencies(self) -> tuple[str, ...] | None:
         """What `[project]` or `[tool.poetry]` lists; None where setuptools or a dynamic field decides."""
-        found = Requirements(project=self.name)
+        found = self._needed()
+        if found is None:
+            return None if self.installable else ()
+        return found.lines
+
+    @property
+    def paths_needed(self) -> tuple[str, ...]:
+        """Other projects among its dependencies, as `Requirements.paths`."""
+        found = self._needed()
+        return () if found is None else tuple(found.paths)
+
+    def _needed(self) -> Requirements | None:
+        found = Requirements(project=self.name, root=self.root)
         if self.project and "dependencies" not in _listed(self.project.get("dynamic")):
             found.add_all(_listed(self.project.get("dependencies")))
         elif self.poetry and isinstance(self.poetry.get("dependencies"), dict):
             add_poetry(found, self.poetry["dependencies"])
         else:
-            return None if self.installable else ()
-        return found.lines
+            return None
+        return found
 
     @property
     def lists_dependencies(self) -> bool:
@@ -190,11 +224,15 @@ class Project:
         return re.search(r"\b(?:install_)?requires\s*=|\brequires-dist\b", self.read("setup.py") or "") is not None or bool(self.flit)
 
     @property
+    def build_requirements(self) -> tuple[str, ...]:
+        """What it is built with."""
+        needs = (*_listed(self.table("build-system").get("requires")), *_listed(self.setup_py.get("setup_requires")))
+        return tuple(one for one in needs if isinstance(one, str))
+
+    @property
     def version_from(self) -> str:
         """The tool that makes the version from git tags, or empty."""
-        needs = [str(one) for one in _listed(self.table("build-system").get("requires"))]
-        needs += [one for one in _listed(self.setup_py.get("setup_requires")) if isinstance(one, str)]
-        for need in needs:
+        for need in self.build_requirements:
             match = re.match(r"[\w.-]+", need)
             name = canonicalize_name(match[0]) if match else ""
             if name in _SCM_TOOLS:

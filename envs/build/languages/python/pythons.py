@@ -44,7 +44,14 @@ def claimed_minors(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def choose_python(
-    *, requires: str, pinned: str, claimed: Sequence[str], committed: datetime, installable: bool, available: Sequence[str] = PYTHONS
+    *,
+    requires: str,
+    pinned: str,
+    claimed: Sequence[str],
+    committed: datetime,
+    installable: bool,
+    available: Sequence[str] = PYTHONS,
+    pinned_by: str = ".python-version",
 ) -> tuple[str, str]:
     """The minor version and why.
 
@@ -65,7 +72,7 @@ def choose_python(
             remedy="Name a base image's version with --toolchain, or choose a later commit.",
         )
     if pinned in allowed:
-        return pinned, "pinned by .python-version"
+        return pinned, f"pinned by {pinned_by}"
     if not installable and not requires and not claimed and own_python() in allowed:
         return own_python(), "no version is asked for"
     day = committed.astimezone(UTC).date()

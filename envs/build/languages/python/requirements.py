@@ -1,7 +1,7 @@
 """Lists of requirements from the many places where Python projects keep them, as plain PEP 508 lines.
 
-What cannot be had from a package index (paths, options, direct URLs) is left out, or taken by name where there is one,
-and each such decision leaves a note.
+What cannot be had from a package index (options, direct URLs) is left out, or taken by name where there is one, and each such
+decision leaves a note. Paths are kept apart: they name the project itself, or another one of its repository.
 """
 
 from __future__ import annotations
@@ -18,16 +18,27 @@ from packaging.version import InvalidVersion, Version
 __all__ = ["Requirements", "poetry_specifier"]
 
 _MAX_DEPTH = 8
+_MAX_CONSTRAINTS = 1500
+_HERE = re.compile(
+    r"^(?:file:(?://)?)?(?:(?:/?(?:\{(?:root:uri|toxinidir|tox_root)\}|\$\{?(?:PWD|PROJECT_ROOT|GITHUB_WORKSPACE|CI_PROJECT_DIR)\}?)"
+    r"|\.(?=/|$))/*)?"
+)
+"""What stands for the project's directory before a path."""
+_ELSEWHERE = re.compile(r"(?!file:)[\w+]{2,}:|git\+")
 
 
 class Requirements:
-    """Requirements in the order met, each once. `project` is the project's own name, never taken from an index."""
+    """Requirements in the order met, each once. `project` is the project's own name, never taken from an index; `root` is its directory."""
 
-    def __init__(self, *, project: str = "", notes: list[str] | None = None) -> None:
+    def __init__(self, *, project: str = "", root: str = "", notes: list[str] | None = None) -> None:
+        self.root = root
         self.project = canonicalize_name(project) if project else ""
         self.notes: list[str] = notes if notes is not None else []
         self.own_extras: list[str] = []
         """Extras of the project itself that a requirement asked for."""
+        self.paths: list[str] = []
+        """Other projects that are named by a path, with their extras: `libs/common[fast]`, relative to the repository."""
+        self._constraints: dict[str, str] = {}
         self._lines: dict[str, str] = {}
         self._files: set[str] = set()
 
@@ -35,6 +46,11 @@ class Requirements:
     def lines(self) -> tuple[str, ...]:
         """PEP 508 lines."""
         return tuple(self._lines.values())
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """PEP 508 lines of constraints files."""
+        return tuple(self._constraints.values())
 
     @property
     def names(self) -> frozenset[str]:
@@ -46,6 +62,9 @@ class Requirements:
         text = line.strip()
         if not text:
             return
+        if re.match(r"(-e|--editable)\b|\.{1,2}(/|\[|$)|file:", text):
+            self.add_path(text)
+            return
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
@@ -53,6 +72,9 @@ class Requirements:
             return
         if self.project and canonicalize_name(requirement.name) == self.project:
             self.own_extras += sorted(requirement.extras)
+            return
+        if requirement.url and re.match(r"file:|\{root:uri\}", requirement.url):
+            self.add_path(f"{requirement.url}[{','.join(sorted(requirement.extras))}]")
             return
         if requirement.url:
             self.notes.append(f"took {requirement.name} from the index, not from {requirement.url}")
@@ -79,12 +101,55 @@ class Requirements:
             include = re.match(r"(?:-r|--requirement)[\s=]*(\S+)", line)
             if include:
                 self.add_file(normpath(join(dirname(path), include[1])), read)
-            elif re.match(r"(-e|--editable)\b|\.{1,2}(/|\[|$)", line):
-                self.own_extras += _extras_of_path(line)
-            elif line.startswith("-") or re.match(r"[\w+]+://|git\+", line):
+            elif constraint := re.match(r"(?:-c|--constraint)[\s=]*(\S+)", line):
+                self.add_constraints(normpath(join(dirname(path), constraint[1])), read)
+            elif re.match(r"-(?!e\b|-editable\b)|(?!file:)[\w+]+://|git\+|(?:-e|--editable)[\s=]+(?!file:)[\w+]+:", line):
                 self.add_option(line)
             else:
                 self.add(re.sub(r"\s--[\w-]+[=\s].*$", "", line))
+
+    def add_constraints(self, path: str, read: Callable[[str], str | None]) -> None:
+        """Take a file of constraints: versions for what other lines bring."""
+        for raw in (read(path) or "").replace("\\\n", " ").splitlines()[:_MAX_CONSTRAINTS]:
+            line = re.sub(r"(^|\s)#.*$|\s--[\w-]+[=\s].*$", "", raw).strip()
+            try:
+                requirement = Requirement(line)
+            except InvalidRequirement:
+                continue
+            if requirement.specifier and not requirement.url and canonicalize_name(requirement.name) != self.project:
+                requirement.extras = set()
+                self._constraints.setdefault(str(requirement), str(requirement))
+
+    def add_path(self, text: str, directory: str = "") -> None:
+        """Take a path that stands where a requirement may, relative to the project's `directory`: itself for its extras, or another one."""
+        named = re.sub(r"^(-e|--editable)[\s=]*", "", text.strip()).strip("\"' ")
+        match = re.fullmatch(r"([^\[\];#]{0,300})(?:#[^\[\]]{0,200})?(?:\[([\w\s,.-]{0,300})\])?\s*(?:[;#].*)?", named)
+        if match is None:
+            return
+        if _ELSEWHERE.match(match[1]):
+            self.add_option(named)
+            return
+        path = normpath(join(self.root, directory, _HERE.sub("", match[1].strip()) or "."))
+        extras = [extra for extra in re.split(r"[\s,]+", match[2] or "") if extra]
+        if path == (self.root or "."):
+            self.own_extras += extras
+        elif not path.startswith(("/", "..")) and re.fullmatch(r"[\w./+-]+", path):
+            self.paths.append(f"{path}[{','.join(extras)}]" if extras else path)
+        else:
+            self.notes.append(f"left out {text!r}: a path that is not in the repository")
+
+    def take(self, other: Requirements) -> None:
+        """Take all of another's but what has a name that is known."""
+        known = self.names
+        self.add_all(line for line in other.lines if canonicalize_name(Requirement(line).name) not in known)
+        self.own_extras += other.own_extras
+        self.take_around(other)
+
+    def take_around(self, other: Requirements) -> None:
+        """Take another's paths and constraints."""
+        self.paths += other.paths
+        for line in other.constraints:
+            self._constraints.setdefault(line, line)
 
     def add_option(self, line: str) -> None:
         """Note an option or a bare URL; the `#egg=` of a URL names what to take from the index."""
@@ -93,11 +158,6 @@ class Requirements:
             self.add(egg[1])
         elif not line.startswith(("-c", "--constraint", "-i", "--index", "--extra-index", "--find-links", "-f")):
             self.notes.append(f"left out {line!r}")
-
-
-def _extras_of_path(line: str) -> list[str]:
-    extras = re.search(r"\[([\w\s,.-]+)\]", line)
-    return [extra.strip() for extra in extras[1].split(",")] if extras else []
 
 
 def add_group(into: Requirements, groups: Mapping[str, Any], name: str, *, depth: int = 0) -> None:
@@ -124,11 +184,11 @@ def add_poetry(into: Requirements, table: Mapping[str, Any]) -> None:
             details = choice if isinstance(choice, dict) else {"version": choice}
             if details.get("optional"):
                 continue
-            if "path" in details:
-                into.notes.append(f"left out {name!r}: a path")
-                continue
             named = details.get("extras")
             extras = f"[{','.join(map(str, named))}]" if named and isinstance(named, list) else ""
+            if isinstance(details.get("path"), str):
+                into.add_path(details["path"] + extras)
+                continue
             markers = [str(details["markers"])] if details.get("markers") else []
             if isinstance(details.get("python"), str):
                 markers += [f"python_version {part}" for part in _python_marker(details["python"])]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from typing import Any
 
-__all__ = ["setup_arguments", "session_installs"]
+__all__ = ["parse", "session_commands", "setup_arguments"]
 
 
 def setup_arguments(source: str) -> dict[str, Any]:
@@ -17,12 +18,7 @@ def setup_arguments(source: str) -> dict[str, Any]:
     tree = parse(source)
     if tree is None:
         return {}
-    names: dict[str, Any] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            value = _value(node.value, names)
-            if value is not None:
-                names[node.targets[0].id] = value
+    names = _constants(tree)
     arguments: dict[str, Any] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) == "setup":
@@ -35,16 +31,37 @@ def setup_arguments(source: str) -> dict[str, Any]:
     return arguments
 
 
-def session_installs(source: str) -> list[str]:
-    """What the test sessions of a noxfile install: literal arguments of `session.install` in functions named for tests."""
+def session_commands(source: str) -> list[list[str]]:
+    """What the test sessions of a noxfile install: the words of pip's and others' commands. A word that cannot be told is `$`."""
     tree = parse(source)
-    found: list[str] = []
+    found: list[list[str]] = []
+    names = _constants(tree) if tree else {}
     for function in ast.walk(tree) if tree else ():
-        if isinstance(function, ast.FunctionDef) and "test" in function.name:
-            for node in ast.walk(function):
-                if isinstance(node, ast.Call) and _called(node) == "install":
-                    found += [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return [text for text in found if text[:1].isalnum() and not text.endswith((".txt", ".in", ".toml"))]
+        if not (isinstance(function, ast.FunctionDef) and re.search(r"test|^unit|^cov", function.name)):
+            continue
+        for node in ast.walk(function):
+            if not isinstance(node, ast.Call) or (called := _called(node)) not in ("install", "run", "run_install", "run_always"):
+                continue
+            words = [word for argument in node.args for word in _words(argument, names)]
+            found.append(["pip", "install", *words] if called == "install" else words)
+    return found
+
+
+def _words(node: ast.expr, names: dict[str, Any]) -> list[str]:
+    value = _value(node.value if isinstance(node, ast.Starred) else node, names)
+    if isinstance(value, list):
+        return [one if isinstance(one, str) else "$" for one in value]
+    return [value] if isinstance(value, str) else ["$"]
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            value = _value(node.value, names)
+            if value is not None:
+                names[node.targets[0].id] = value
+    return names
 
 
 def parse(source: str) -> ast.Module | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from podgym.envs.build.languages.python.plugins import FIXTURES, MARKS, OPTIONS
 from podgym.envs.build.repair.patterns.pattern import Pattern, each, pattern
 
 __all__ = ["PYTHON"]
@@ -23,7 +24,21 @@ _NAMES: Final = {
 }
 """Names of its modules, by the version that brought them."""
 
+_OPTIONS: Final = {**OPTIONS, "pytest-xdist": f"{OPTIONS['pytest-xdist']}|-n ?(?:auto|logical|\\d+)(?!\\S)"}
+_SETTINGS: Final = {
+    "pytest-asyncio": r"asyncio_\w+", "pytest-timeout": r"timeout\w*", "pytest-env": "env", "pytest-django": "DJANGO_\\w+",
+    "pytest-mock": r"mock_\w+", "pytest-xdist": r"looponfailroots|xdist_\w+", "pytest-benchmark": r"benchmark\w+", "anyio": r"anyio_\w+",
+}  # fmt: skip
+"""Of plug-ins, by which pytest stops where it is told to be strict."""
+
 PYTHON: Final[tuple[Pattern, ...]] = (
+    # Plug-ins of pytest, by what is not known without them.
+    *each("missing_module", r"unrecognized arguments:(?:.*\s)?<>", "python <>", _OPTIONS, weight=92),
+    *each("missing_module", r"Unknown config option: <>$", "python <>", _SETTINGS, weight=92),
+    *each("missing_module", r"fixture '<>' not found", "python <>", FIXTURES, weight=86),
+    *(pattern("missing_module", f"'{mark}' not found in `markers` configuration option", f"python {name}") for mark, name in MARKS.items()),
+    pattern("missing_module", r"Missing required plugins: ([\w.<>=!~, -]+)", "python {0}", weight=93),
+    pattern("missing_module", r"async def functions are not natively supported", "python pytest-asyncio", weight=84),
     # The interpreter's version.
     pattern("wrong_toolchain", r"requires a different Python: [\d.]+\S* not in '([^']+)'", "python {0}", weight=95),
     pattern("wrong_toolchain", r"(?:depends on|requires) Python ?([<>=!~][^\s;,]*(?:, ?[<>=!~][^\s;]*)*)", "python {0}", weight=78),

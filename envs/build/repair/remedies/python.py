@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Final
 
-from podgym.envs.build.plan import INSTALL_LOG, TOOLS
+from podgym.envs.build.plan import INSTALL_LOG, TOOLS, BuildPlan
 from podgym.envs.build.repair.causes import Cause
 from podgym.envs.build.repair.edits import with_exports, with_first_step, with_last_step
 from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
@@ -34,14 +34,34 @@ _DISTRIBUTIONS: Final[dict[str, str]] = {
 _INSTALL: Final = """\
 mkdir -p {tools}
 {python} -m pip --version >/dev/null 2>&1 || {python} -m ensurepip -q || true
+export UV_NO_CACHE=1 UV_SYSTEM_CERTS=1
+[ -z "${{PIP_INDEX_URL:-}}" ] || export UV_DEFAULT_INDEX="${{UV_DEFAULT_INDEX:-$PIP_INDEX_URL}}"
+[ -z "${{PIP_CERT:-}}" ] || export SSL_CERT_FILE="${{SSL_CERT_FILE:-$PIP_CERT}}"
+cut={cut}
+uv=$(mktemp -d) && trap 'rm -rf "$uv"' EXIT
+[ -z "$cut" ] || {python} -m pip install -q --target "$uv" uv || true
 one() {{
   # What the repository has under this name is its own, and no stranger's package takes its place.
   if find . -maxdepth 5 -name .git -prune -o \\( -name "$1.py" -o -type d -name "$1" \\) -print | grep -q .; then
     echo "not installed, since the repository has its own: $1" >> {log}
+  elif [ -x "$uv/bin/uv" ] && "$uv/bin/uv" pip install -q --python {python} --exclude-newer "$cut" "$2"; then
+    echo "uv, as of $cut: $2" >> {log}
   elif {python} -m pip install -q "$2"; then echo "pip, latest: $2" >> {log}
   else echo "not installed: $2" >> {log}; fi
 }}
 """
+
+
+def _exports(plan: BuildPlan) -> str:
+    """What installing needs in a closed network, as the plan's own steps begin with it."""
+    found = re.match(r"(?:export \w+=[^\n]*\n)*", plan.steps[0].run) if plan.steps else None
+    return found[0] if found else ""
+
+
+def _cut(plan: BuildPlan) -> str:
+    """The day that the plan's own installations are as of, or empty."""
+    found = next(filter(None, (re.search(r"\bcut=(\d{4}-\d\d-\d\d)\b", step.run) for step in plan.steps)), None)
+    return found[1] if found else ""
 
 
 def _constraints(case: Case, cause: Cause) -> Iterator[Remedy]:
@@ -66,15 +86,16 @@ def _modules(case: Case, cause: Cause) -> Iterator[Remedy]:
     own = {case.plan.name.replace("-", "_").lower(), "tests", "test", "conftest", "src"}
     names: dict[str, str] = {}
     for subject in case.subjects("missing_module"):
-        language, _, module = subject.partition(" ")
-        top = module.split(".")[0]
-        distribution = _DISTRIBUTIONS.get(module, _DISTRIBUTIONS.get(top, top.replace("_", "-")))
-        if language == "python" and distribution and top.lower() not in own and re.fullmatch(r"[A-Za-z][\w.<>-]*", distribution):
-            names[distribution] = top
+        language, _, modules = subject.partition(" ")
+        for module in re.split(r",\s*", modules):
+            top = re.split(r"[.<>=!~ ]", module)[0]
+            distribution = _DISTRIBUTIONS.get(module, _DISTRIBUTIONS.get(top, re.sub(r"^[\w.-]+", top.replace("_", "-"), module)))
+            if language == "python" and distribution and top.lower() not in own and re.fullmatch(r"[A-Za-z][\w.<>=!~-]*", distribution):
+                names[distribution] = top.replace("-", "_")
     if names:
         python = shlex.quote(next((command.python for command in case.plan.tests if command.python), "python"))
         lines = "".join(f"one {shlex.quote(top)} {shlex.quote(name)}\n" for name, top in names.items())
-        script = f"{_INSTALL.format(python=python, tools=TOOLS, log=INSTALL_LOG)}{lines}"
+        script = f"{_exports(case.plan)}{_INSTALL.format(python=python, tools=TOOLS, log=INSTALL_LOG, cut=_cut(case.plan))}{lines}"
         yield Remedy(f"pip:{','.join(names)}", f"Tests import {', '.join(names)}, which nothing lists.", with_last_step(case.plan, script))
 
 

@@ -25,6 +25,8 @@ rm -rf {_PLACE}; mkdir -p {_PLACE}/home && chmod 777 {_PLACE} {_PLACE}/home
 export HOME={_PLACE}/home USER=nobody LOGNAME=nobody GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 chmod -R a+rwX . 2>/dev/null || true
 """
+_RUNNER: Final = 'chmod -R a+rwX "$(dirname -- "${2:-.}")" 2>/dev/null || true\n'
+"""The runner's own directory, which is root's."""
 _POSTGRESQL: Final = """\
 podgym_pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
 if [ -n "$podgym_pg" ] && ! "$podgym_pg/pg_isready" -q -h 127.0.0.1; then
@@ -59,7 +61,7 @@ _DATABASES: Final[dict[str, tuple[tuple[str, ...], str]]] = {
 
 
 def unprivileged(plan: BuildPlan) -> BuildPlan:
-    """Test programs run as `nobody` where the sandbox can have one; they may write the tree and a report beside it."""
+    """Test programs and interpreters run as `nobody` where the sandbox can have one; they may write the tree and a report beside it."""
 
     def change(command: TestCommand) -> str:
         # The report's own directory is root's: it is written elsewhere and brought there.
@@ -67,15 +69,21 @@ def unprivileged(plan: BuildPlan) -> BuildPlan:
         bring = f"[ ! -e {_PLACE}/report ] || cp -R {_PLACE}/report {{report}}\n" if "{report}" in command.script else ""
         return wrapped(inner, before=_BEFORE, run='$podgym_as sh "$podgym_script"', after=bring)
 
-    return with_last_step(each_program(plan, change), f"chmod -R a+rwX {WORKDIR} {TOOLS} 2>/dev/null || true\n")
+    plan = with_interpreter(each_program(plan, change), "python-unprivileged", before=_BEFORE + _RUNNER, run='exec $podgym_as "$real" "$@"')
+    return with_last_step(plan, f"chmod -R a+rwX {WORKDIR} {TOOLS} 2>/dev/null || true\n")
 
 
 def _programs(plan: BuildPlan) -> bool:
     return any(command.framework == "program" for command in plan.tests)
 
 
+def _before_tests(plan: BuildPlan, name: str, lines: str) -> BuildPlan:
+    """Shell lines before every test program and every interpreter of podgym's own runners."""
+    return with_interpreter(with_prefix(plan, lines, steps=False), f"python-{name}", before=lines)
+
+
 def _root(case: Case, cause: Cause) -> Iterator[Remedy]:
-    if case.failure.stage == "tests" and _programs(case.plan) and cause.subject != "configure":
+    if case.failure.stage == "tests" and cause.subject != "configure":
         yield Remedy("script:unprivileged", "The tests refuse root and run as nobody.", unprivileged(case.plan))
 
 
@@ -102,7 +110,7 @@ def _database(case: Case, cause: Cause) -> Iterator[Remedy]:
     known = _DATABASES.get(cause.subject)
     if known is not None:
         packages, start = known
-        plan = with_interpreter(with_prefix(case.plan, start, steps=False), f"python-{cause.subject}", before=start)
+        plan = _before_tests(case.plan, cause.subject, start)
         yield Remedy(f"script:{cause.subject}", f"The tests get a {cause.subject} of their own.", with_packages(plan, packages))
 
 
@@ -128,16 +136,14 @@ def _ipv6(case: Case, cause: Cause) -> Iterator[Remedy]:
         yield Remedy("env:ipv4first", "localhost is IPv4.", with_exports(case.plan, exports, steps=False))
     # A container's file is mounted, so it can be written and not replaced.
     lines = "{ sed '/^::1/d' /etc/hosts > /tmp/podgym-hosts && cat /tmp/podgym-hosts > /etc/hosts; } 2>/dev/null || true\n"
-    if _programs(case.plan):
-        yield Remedy("script:hosts-ipv4", "localhost has one address.", with_prefix(case.plan, lines, steps=False))
+    yield Remedy("script:hosts-ipv4", "localhost has one address.", _before_tests(case.plan, "hosts", lines))
 
 
 def _shm(case: Case, cause: Cause) -> Iterator[Remedy]:
     exports = {"JOBLIB_MULTIPROCESSING": "0", "JOBLIB_TEMP_FOLDER": "/tmp", "LOKY_MAX_CPU_COUNT": "1"}
     yield Remedy("env:no-shm", "Shared memory is done without.", with_exports(case.plan, exports, steps=False))
     lines = "[ -d /dev/shm ] || mkdir -m 1777 /dev/shm 2>/dev/null; mount -o remount,size=1g /dev/shm 2>/dev/null || true\n"
-    if _programs(case.plan):
-        yield Remedy("script:shm", "There is a directory for shared memory.", with_prefix(case.plan, lines, steps=False))
+    yield Remedy("script:shm", "There is a directory for shared memory.", _before_tests(case.plan, "shm", lines))
 
 
 def _colour(case: Case, cause: Cause) -> Iterator[Remedy]:
