@@ -9,11 +9,13 @@ import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from podgym.envs.build.ci import read_ci
-from podgym.envs.build.detect import detect_language
-from podgym.envs.build.errors import BuildError
+from podgym.envs.build.detect import detect_language, other_languages
+from podgym.envs.build.errors import BuildError, Reason
 from podgym.envs.build.history import Fix, read_fix
 from podgym.envs.build.instruction import instruction_from_issue, instruction_from_message
 from podgym.envs.build.languages import language_module
@@ -47,6 +49,8 @@ Progress = Callable[[str], None]
 _SUITE_TIMEOUT_S = {"python": 300.0}
 _COMPILED_SUITE_TIMEOUT_S = 900.0
 """They build before they test."""
+_NOT_OF_ITS_KIND: Final[frozenset[Reason]] = frozenset({"no_build_file", "unsupported_build", "no_test_change"})
+"""A project of another language may be meant, one of whose files the fix changes too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,33 +160,8 @@ def _open(source: str | Path, options: BuildOptions) -> SourceRepository:
 def _take_apart(repository: SourceRepository, commit: str, issue: str | None, options: BuildOptions) -> Prepared:
     fix = read_fix(repository, commit, parent=options.parent, base=options.base)
     base = {entry.path: entry for entry in repository.list_tree(fix.base)}
-    after = {**base, **{entry.path: entry for entry in _entries(fix.changes)}}
-    both, deleted = _tree(repository, fix.sha, after, fix), {change.path for change in fix.changes if change.status == "deleted"}
-    module = language_module(options.language or detect_language(both, [change.path for change in fix.changes]))
-    fixed = _tree(repository, fix.sha, {path: entry for path, entry in after.items() if path not in deleted}, fix)
-    kinds = module.test_paths(both)
-    split = split_fix(
-        fix,
-        kinds,
-        has_tests=lambda change: _inline_differs(repository, fix, change),
-        readers=lambda paths: data_readers(fixed, kinds, paths),
-    )
+    module, split, request, plan = _planned_in_a_language(repository, fix, base, options)
     instruction = instruction_from_message(fix.message) if issue is None else instruction_from_issue(issue)
-    at_base = _tree(repository, fix.base, base, None)
-    request = PlanRequest(
-        base=at_base,
-        fixed=fixed,
-        changed_source=tuple(change.path for change in split.source),
-        changed_tests=split.runnable,
-        committed=options.as_of or fix.committed,
-        ci=read_ci(at_base),
-        catalogue=options.catalogue,
-        toolchain=options.toolchain or "",
-        suite_timeout_s=options.suite_timeout_s or _SUITE_TIMEOUT_S.get(module.name, _COMPILED_SUITE_TIMEOUT_S),
-        step_timeout_s=options.install_timeout_s,
-        exports={**(dict.fromkeys(CA_VARIABLES, CA_BUNDLE) if options.ca_bundle is not None else {}), **options.install_env},
-    )
-    plan = options.plan or _planned(module, request, options)
     tree = BaseTree(
         {path: BaseFile(int(entry.mode, 8), entry.id) for path, entry in base.items() if entry.kind == "blob"},
         lambda path: repository.read(fix.base, path),
@@ -215,6 +194,52 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
             for change in split.inline
         ),
     )
+
+
+def _planned_in_a_language(
+    repository: SourceRepository, fix: Fix, base: Mapping[str, TreeEntry], options: BuildOptions
+) -> tuple[LanguageModule, Split, PlanRequest, BuildPlan]:
+    """By the module of the language that most of the fix is in; where the project is not one of its kind, of another one of the fix's.
+
+    Nothing is tried in place of what was asked for. Raises as the first language did.
+    """
+    after = {**base, **{entry.path: entry for entry in _entries(fix.changes)}}
+    both, deleted = _tree(repository, fix.sha, after, fix), {change.path for change in fix.changes if change.status == "deleted"}
+    fixed = _tree(repository, fix.sha, {path: entry for path, entry in after.items() if path not in deleted}, fix)
+    at_base = _tree(repository, fix.base, base, None)
+    changed = [change.path for change in fix.changes]
+    first = options.language or detect_language(both, changed)
+    asked = options.language or options.toolchain or options.plan
+    refused: list[BuildError] = []
+    for language in (first, *(() if asked else other_languages(changed, first))):
+        module = language_module(language)
+        kinds = module.test_paths(both)
+        try:
+            split = split_fix(
+                fix,
+                kinds,
+                has_tests=lambda change: _inline_differs(repository, fix, change),
+                readers=partial(data_readers, fixed, kinds),
+            )
+            request = PlanRequest(
+                base=at_base,
+                fixed=fixed,
+                changed_source=tuple(change.path for change in split.source),
+                changed_tests=split.runnable,
+                committed=options.as_of or fix.committed,
+                ci=read_ci(at_base),
+                catalogue=options.catalogue,
+                toolchain=options.toolchain or "",
+                suite_timeout_s=options.suite_timeout_s or _SUITE_TIMEOUT_S.get(module.name, _COMPILED_SUITE_TIMEOUT_S),
+                step_timeout_s=options.install_timeout_s,
+                exports={**(dict.fromkeys(CA_VARIABLES, CA_BUNDLE) if options.ca_bundle is not None else {}), **options.install_env},
+            )
+            return module, split, request, options.plan or _planned(module, request, options)
+        except BuildError as error:
+            if not refused and error.reason not in _NOT_OF_ITS_KIND:
+                raise
+            refused.append(error)
+    raise refused[0]
 
 
 def _planned(module: LanguageModule, request: PlanRequest, options: BuildOptions) -> BuildPlan:

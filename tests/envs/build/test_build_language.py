@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from podgym.envs.build.detect import detect_language, language_shares
+from podgym.envs.build.detect import detect_language, language_shares, other_languages
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.tree import Tree
+from podgym.verifiers.protection import Language
 
 
 def tree(*paths: str) -> Tree:
@@ -37,6 +38,24 @@ def test_language(paths: list[str], changed: list[str], language: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("files", "changed", "language"),
+    [
+        ({"setup.py": ""}, ["a.c", "b.c", "tests/test_a.py"], "python"),
+        ({"pyproject.toml": "[build-system]"}, ["a.rs", "b.rs", "tests/test_a.py"], "python"),
+        ({"pyproject.toml": "[tool.ruff]"}, ["a.c", "b.c", "tests/test_a.py"], "c"),
+        ({"package.json": "{}", "binding.gyp": ""}, ["a.cc", "b.cc", "test/a.js"], "javascript"),
+        ({"go.mod": "", "web/package.json": ""}, ["a.go", "b.go", "web/src/a.test.ts"], "typescript"),
+        ({"go.mod": "", "web/package.json": ""}, ["a.go", "b_test.go", "c.go", "web/src/a.test.ts"], "go"),
+        ({"setup.py": ""}, ["a.c", "b.c", "tests/test_a.py", "tests/b.c"], "c"),
+        ({"CMakeLists.txt": ""}, ["a.c", "b.c", "tests/test_a.py"], "c"),
+    ],
+)
+def test_a_fix_belongs_to_the_project_that_its_tests_are_in(files: dict[str, str], changed: list[str], language: str) -> None:
+    every = Tree([*files, *changed], lambda path: files.get(path, "").encode())
+    assert detect_language(every, changed) == language
+
+
+@pytest.mark.parametrize(
     ("paths", "changed", "said"), [(["a.rb"], ["a.rb"], "Ruby"), (["a.py", "b.kt"], ["b.kt"], "Kotlin"), (["x"], ["x"], "no file")]
 )
 def test_a_ninth_language(paths: list[str], changed: list[str], said: str) -> None:
@@ -47,3 +66,17 @@ def test_a_ninth_language(paths: list[str], changed: list[str], said: str) -> No
 
 def test_shares() -> None:
     assert language_shares(["a.py", "b.py", "c.go", "node_modules/x.js", "README.md", ".py"]) == {"python": 2 / 3, "go": 1 / 3}
+
+
+@pytest.mark.parametrize(
+    ("changed", "first", "others"),
+    [
+        (["src/a.c", "src/b.c", "test/test_a.py"], "c", ["python"]),
+        (["a.c", "a.h", "b.cpp", "tests/x.cpp"], "cpp", []),
+        (["a.ts", "b.ts", "c.js", "test/a.test.ts", "lib.rs"], "typescript", ["rust"]),
+        (["a.js", "b.js", "c.go", "d.go", "pkg/tests/test_x.py", "CTest.java", "e.go"], "javascript", ["python", "java", "go"]),
+        (["a.py", "fixtures/a.js", "vendor/x.go"], "python", []),
+    ],
+)
+def test_other_languages_of_a_fix(changed: list[str], first: Language, others: list[Language]) -> None:
+    assert other_languages(changed, first) == others

@@ -88,6 +88,24 @@ def test_a_ninth_language(history) -> None:
     assert (caught.value.stage, caught.value.reason) == ("plan", "unsupported_language")
 
 
+def test_a_project_of_fewer_files_of_the_fix_is_built_where_the_others_have_no_build(history) -> None:
+    start(history, **{"setup.py": "from setuptools import setup\nsetup(name='calc')\n", "src/a.c": "int a;\n", "src/b.c": "int b;\n"})
+    fix = history.commit("fix", {"src/a.c": "int a = 1;\n", "src/b.c": "int b = 1;\n", "tests/test_calc.py": TESTS.format(2)})
+    prepared = take_apart(history, fix)
+    assert (prepared.plan.language, prepared.changed_tests) == ("python", ("tests/test_calc.py",))
+    with pytest.raises(BuildError) as caught:
+        read_plan(history.path, fix, issue="Mend it", options=BuildOptions(language="c"))
+    assert caught.value.reason in ("no_build_file", "unsupported_build")
+
+
+def test_the_first_reason_is_told_where_no_language_has_a_build(history) -> None:
+    history.commit("start", {"a.js": "1", "b.js": "1", "c.rs": "", "tests/a.js": "1"})
+    fix = history.commit("fix", {"a.js": "2", "b.js": "2", "c.rs": "//", "tests/a.test.js": "2"})
+    with pytest.raises(BuildError, match=r"package\.json") as caught:
+        take_apart(history, fix)
+    assert caught.value.reason == "no_build_file"
+
+
 def test_requirements_that_the_fix_adds_are_seen(history) -> None:
     start(history, **{"requirements-test.txt": "six\n"})
     fix = history.commit("fix", {"calc.py": "x = 2\n", "tests/test_calc.py": TESTS.format(2), "requirements-test.txt": "six\nattrs\n"})
