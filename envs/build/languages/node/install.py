@@ -157,6 +157,17 @@ def _node_of_npm(major: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _manager_of_npm(manager: Manager) -> str:
+    """Shell that installs a package manager, in the newest version of the same major one where that version is not there. What bun would
+    install npm can."""
+    name, _, version = manager.package.rpartition("@")
+    tries = dict.fromkeys([manager.package, *([f"{name}@{manager.major}"] if "." in version and manager.major else [])])
+    calls = [f"npm install --global --prefix {HOME} --cache {HOME}/cache --no-audit --no-fund {shlex.quote(one)} >&2" for one in tries]
+    if manager.name == "bun":
+        calls.append(f'echo "{name} could not be had; its dependencies are installed by npm" >>{INSTALL_LOG}')
+    return " ||\n  ".join(calls) + "\n"
+
+
 class Steps:
     """The steps of one plan; `env` holds while installing and afterwards."""
 
@@ -171,8 +182,8 @@ class Steps:
     def dependencies(self, installations: Sequence[Installation], node: ChosenNode) -> tuple[Step, ...]:
         """The tools, and all dependencies."""
         tools = _laid() + (_node_of_npm(node.major) if node.installed else "")
-        for package in dict.fromkeys(one.manager.package for one in installations if one.manager.package):
-            tools += f"npm install --global --prefix {HOME} --cache {HOME}/cache --no-audit --no-fund {shlex.quote(package)} >&2\n"
+        for manager in dict.fromkeys(one.manager for one in installations if one.manager.package):
+            tools += _manager_of_npm(manager)
         tools += f"rm -rf {HOME}/cache\n"
         lines = []
         for number, one in enumerate(installations):

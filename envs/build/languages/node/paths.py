@@ -29,6 +29,8 @@ _HELPER: Final = re.compile(
 _SETUP: Final = re.compile(
     r"(?:^|/)(?:[^/]*[._-])?(?:setup|teardown|helpers?|utils?|config|global|bootstrap|mocks?|fixtures?|common)[^/]*$", re.IGNORECASE
 )
+_TAP_SNAPSHOT: Final = re.compile(r"^((?:[^/]+/)*)tap-snapshots/(.+)\.test\.cjs$")
+_TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$")
 _SETTINGS: Final = re.compile(r"(?i)(?:jest|vitest)\.setup|setup-?tests?\.|.*\.config\.")
 _DATA_FOLDER: Final = re.compile(r"(?:^|/)(?:__snapshots__|__mocks__|__fixtures__|__testfixtures__|fixtures?|node_modules)(?:/|$)")
 _NO_DATA: Final = frozenset({"package.json", "package-lock.json", "README", "LICENSE", "Makefile", "Dockerfile"})
@@ -60,6 +62,8 @@ class NodeTestPaths:
             return name not in _NO_DATA and not name.endswith((".md", ".lock")) and not name.startswith(("tsconfig", ".eslintrc", "."))
         if _DATA_FOLDER.search(folder):
             return False
+        if _TYPES.search(name):
+            return True
         if _NAMED.search(name):
             return not _SETTINGS.match(name)
         text = self._tree.read(path)
@@ -73,8 +77,11 @@ class NodeTestPaths:
 def snapshot_of(path: str) -> str:
     """The test file that a snapshot belongs to; empty for another file."""
     folder, _, name = path.rpartition("/")
-    stem = name.removesuffix(".snap")
+    if (match := _TAP_SNAPSHOT.search(path)) is not None:
+        return f"{match[1]}{match[2]}"
+    stem = name.removesuffix(".snap").removesuffix(".snapshot")
     if stem == name:
         return ""
-    above = folder.removesuffix("__snapshots__").rstrip("/") if folder.endswith("__snapshots__") else folder
+    above, _, last = folder.rpartition("/")
+    above = above if last in ("__snapshots__", "snapshots") else folder
     return f"{above}/{stem}" if above else stem

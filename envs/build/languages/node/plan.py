@@ -7,7 +7,7 @@ package without a runner of its own is tested from the root of its workspace.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,6 @@ from podgym.envs.build.languages.node.builds import Build, build_script, package
 from podgym.envs.build.languages.node.commands import Commands, program, test_files
 from podgym.envs.build.languages.node.dependencies import (
     added_packages,
-    legacy_openssl,
     manifest_files,
     missing_loader,
     missing_runner,
@@ -29,9 +28,10 @@ from podgym.envs.build.languages.node.manager import Manager, choose_manager
 from podgym.envs.build.languages.node.manifest import Manifest, join
 from podgym.envs.build.languages.node.native import debian_packages
 from podgym.envs.build.languages.node.nodes import choose_node
+from podgym.envs.build.languages.node.paths import snapshot_of
 from podgym.envs.build.languages.node.scripts import Scripts
-from podgym.envs.build.languages.node.suite import Suite, find_suite, is_compiled
-from podgym.envs.build.languages.node.suites import HOME
+from podgym.envs.build.languages.node.suite import Suite, find_suite, is_compiled, whole_script
+from podgym.envs.build.languages.node.variables import ci_variables, environment
 from podgym.envs.build.plan import BuildPlan
 from podgym.sandbox import Limits
 from podgym.verifiers.protection import Language
@@ -39,14 +39,6 @@ from podgym.verifiers.protection import Language
 __all__ = ["plan_node"]
 
 LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=8 << 30)
-_PATH: Final = f"{HOME}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PNPM: Final = {
-    "npm_config_manage_package_manager_versions": "false",
-    "npm_config_verify_deps_before_run": "false",
-    "pnpm_config_pm_on_fail": "ignore",
-    "pnpm_config_verify_deps_before_run": "false",
-}
-"""Or it would ask a registry for the version that a manifest names, and install again."""
 _MAX_PACKAGES: Final = 5
 _HOOKS: Final = re.compile(
     r"\b(husky|lefthook|simple-git-hooks|is-ci|lerna bootstrap|playwright install|puppeteer|electron-builder|git config|only-allow|"
@@ -65,7 +57,15 @@ class _Planner:
         self._notes: list[str] = []
         self._layout = Layout(request.base)
         self._fixed = Layout(request.fixed)
-        if "package.json" not in {path.rpartition("/")[2] for path in request.base.paths}:
+        names = {path.rpartition("/")[2] for path in request.base.paths}
+        if "package.json" not in names:
+            if names & {"deno.json", "deno.jsonc", "deno.lock"}:
+                raise BuildError(
+                    "The project is one of Deno alone, without a package.json, and what it imports is on no registry that is asked.",
+                    stage="plan",
+                    reason="unsupported_build",
+                    remedy="Choose a project with a package.json.",
+                )
             raise BuildError(
                 "The repository has no package.json, so nothing says how it is installed and tested.",
                 stage="plan",
@@ -99,9 +99,10 @@ class _Planner:
         dependencies = {
             name: wanted for one in workspaces.values() for package in one.packages for name, wanted in package.dependencies().items()
         }
-        env = self._environment(dependencies, node.major, managers)
+        env = environment(request.base, request.ci, dependencies, node=node.major, managers=managers)
         builds = [self._builds(suite, managers) for suite in suites]
-        commands = Commands(request, node=node.major, env=_without(env, "PATH"), versions=dependencies)
+        variables = {**ci_variables(request.ci), **_without(env, "PATH")}
+        commands = Commands(request, node=node.major, env=variables, versions=dependencies)
         tests, changed = commands.all(suites, builds)
         installations = [self._installation(one, managers[directory], suites, node.major) for directory, one in workspaces.items()]
         needed = [(run.command.directory, name) for suite in suites for run in suite.runs if (name := program(run))]
@@ -137,7 +138,7 @@ class _Planner:
 
     def _suites(self) -> list[Suite]:
         """Of the packages of the changed tests, those of most tests first."""
-        changed = self._request.changed_tests or self._request.changed_source
+        changed = [snapshot_of(path) or path for path in self._request.changed_tests] or self._request.changed_source
         groups: dict[str, list[str]] = {}
         for path in changed:
             package = self._layout.package_of(path) or self._fixed.package_of(path)
@@ -153,10 +154,14 @@ class _Planner:
                 found[suite.package.directory] = replace(known, scope=scope)
         if not found and "" not in groups and (suite := self._suite("", list(changed), browsers)) is not None:
             found[""] = suite
+        if not found and not browsers:
+            found = self._programs(groups)
         if not found:
-            needs = f"; {', '.join(dict.fromkeys(browsers))} needs a browser or a display" if browsers else ""
+            named = " and ".join(dict.fromkeys(browsers))
             raise BuildError(
-                f"No script and no dependency of the package says how its tests are run{needs}.",
+                f"The package's tests are run by {named} alone, which needs a browser or a display."
+                if browsers
+                else "No script and no dependency of the package says how its tests are run.",
                 stage="plan",
                 reason="unsupported_build",
                 remedy="Write the test command into the plan.",
@@ -164,6 +169,17 @@ class _Planner:
         if len(found) > _MAX_PACKAGES:
             self._notes.append(f"tests of {len(found)} packages change; those of {_MAX_PACKAGES} are run")
         return list(found.values())[:_MAX_PACKAGES]
+
+    def _programs(self, directories: Iterable[str]) -> dict[str, Suite]:
+        """For packages whose scripts start no runner that is known: their own `test` scripts, or the one of the root."""
+        manifests = _Manifests(self._layout)
+        for group in (sorted(directories), [""]):
+            packages = [package for directory in group if (package := self._layout.manifest(directory)) is not None]
+            suites = [whole_script(package, tree=self._request.base, manifests=manifests) for package in packages]
+            if found := {suite.package.directory: suite for suite in suites if suite is not None}:
+                self._notes.append("no test runner is known here: the test script's programs are each one test, by their exit status")
+                return found
+        return {}
 
     def _suite(self, directory: str, changed: Sequence[str], browsers: list[str]) -> Suite | None:
         """Of the package in a directory, or of the nearest one above that has one."""
@@ -200,31 +216,6 @@ class _Planner:
                 before.append(package_build(package, script, tree, manager))
             found.append(tuple(dict.fromkeys([*siblings, *before])))
         return found
-
-    def _environment(self, dependencies: Mapping[str, str], node: int, managers: Mapping[str, Manager]) -> dict[str, str]:
-        env = {"PATH": _PATH, "HOME": "/root", "HUSKY": "0"}
-        options = [one for one in self._request.ci.env.get("NODE_OPTIONS", "").split() if re.fullmatch(r"--[\w=-]+", one)]
-        if node >= 17 and legacy_openssl(dependencies):
-            options.append("--openssl-legacy-provider")
-        if node < 17:
-            options = [one for one in options if one != "--openssl-legacy-provider"]
-        if options:
-            env["NODE_OPTIONS"] = " ".join(dict.fromkeys(options))
-        for directory in managers:
-            for name in (".npmrc", ".yarnrc.yml"):
-                secrets = re.findall(
-                    r"\$\{(\w{0,60}(?:TOKEN|AUTH|KEY|SECRET|PASS|CRED)\w{0,60})\}",
-                    self._request.base.read(join(directory, name)) or "",
-                    re.ASCII,
-                )
-                env |= {
-                    secret: "" for secret in secrets if secret not in env and not secret[0].isdigit()
-                }  # or managers refuse to run a script
-        if any(one.berry for one in managers.values()):
-            env["YARN_NODE_LINKER"] = "node-modules"
-        if any(one.name == "pnpm" for one in managers.values()):
-            env |= _PNPM
-        return env
 
     def _installation(self, workspace: Workspace, manager: Manager, suites: Sequence[Suite], node: int) -> Installation:
         added: dict[str, list[str]] = {}

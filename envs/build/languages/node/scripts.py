@@ -40,6 +40,8 @@ _PREFIXES: Final[dict[str, str]] = {
 """Programs that run what follows them, with those of their options that take a value."""
 _SETTERS: Final = frozenset({"cross-env", "cross-env-shell", "env", "env-cmd", "dotenv", "dotenv-cli", "dotenvx"})
 _SERIES: Final = frozenset({"run-s", "run-p", "npm-run-all", "npm-run-all2", "npm-run-parallel", "run-z"})
+_PATTERN: Final = re.compile(r"/\^?[\w:-]*(?:\.[*+])?[\w:-]*\$?/")
+"""Scripts that pnpm is asked for by a plain enough regular expression."""
 _FLAG: Final = re.compile(r"--?[A-Za-z]")
 
 
@@ -268,8 +270,10 @@ class Scripts:
             tail = tail[1:]
         elif command.program == "npm":
             tail = [one for one in tail if not one.text.startswith("-")]  # npm keeps these to itself
-        if name in package.scripts and not (command.program == "bun" and name == "test" and not any(one.text == "run" for one in rest)):
-            self._script(package, name, command, tail, found)
+        own = command.program == "bun" and name == "test" and not any(one.text == "run" for one in rest)
+        if named := [] if own else _called(package, name, command.program):
+            for one in named:
+                self._script(package, one, command, tail, found)
         elif name in ("exec", "x", "dlx", "node") and tail:
             inner = tail if name != "node" else words
             self._command(package, replace(command, words=tuple(inner)), found, depth + 1)
@@ -277,6 +281,15 @@ class Scripts:
             found.append(replace(command, words=(word("bun"), word("test"), *tail)))
         elif command.program in ("yarn", "pnpm", "bun") and name not in ("install", "add", "pack", "publish", "audit", "link", "check"):
             self._command(package, replace(command, words=tuple(words)), found, depth + 1)
+
+
+def _called(package: Manifest, name: str, program: str) -> list[str]:
+    """The scripts that a manager runs by a name."""
+    if name in package.scripts:
+        return [name]
+    if program != "pnpm" or not _PATTERN.fullmatch(name):
+        return []
+    return [one for one in package.scripts if len(one) < 200 and re.search(name[1:-1], one)]
 
 
 def _after_flags(words: Sequence[Word], valued: Sequence[str]) -> tuple[Word, ...]:

@@ -11,17 +11,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from podgym.envs.build.languages.node.browsers import MODE, browser_of, in_browser
 from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
-from podgym.envs.build.languages.node.command import Command
+from podgym.envs.build.languages.node.checks import is_check
+from podgym.envs.build.languages.node.command import Command, delegated
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
-from podgym.envs.build.languages.node.runners import BROWSERS, Framework, Run, bare, recognise, sniff
+from podgym.envs.build.languages.node.runners import Framework, Run, bare, recognise, sniff
 from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.languages.node.shell import word
 from podgym.envs.build.tree import Tree
 from podgym.verifiers.paths import PathGlobs
 
-__all__ = ["Suite", "covers", "find_suite", "is_compiled"]
+__all__ = ["Suite", "covers", "find_suite", "is_compiled", "whole_script"]
 
 _PREFERRED: Final = (
     "test", "test:unit", "unit", "test-unit", "unit-test", "test:node", "test-node", "test:ci", "ci:test", "tests", "test:js",
@@ -49,7 +51,10 @@ _CONFIGS: Final = {
     "jasmine": re.compile(r"\.?jasmine\.(json|m?js)$"), "karma": re.compile(r"karma\.conf"),
 }  # fmt: skip
 """Settings beside a package that say which runner is meant for it."""
+_ANGULAR: Final = frozenset({"@angular/cli", "@angular-devkit/build-angular", "@angular/build"})
 _MAX_RUNS: Final = 4
+_MAX_PROGRAMS: Final = 20
+_NO_PROGRAMS: Final = frozenset({"cd", "set", "export", "source", ".", "cp", "mkdir", "rm", "rimraf", "shx", "cross-env", "kill", "wait"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ def find_suite(
 ) -> Suite:
     """The suite of a package, as far as the changed tests are concerned."""
     scripts = Scripts(tree, manifests)
+    if changed and all(_TYPES.search(path) for path in changed) and (suite := _of_types(package, scripts, tree)) is not None:
+        return suite
     browsers: list[str] = []
     coarse: Suite | None = None
     names: list[str] = [name for name in _PREFERRED if name in package.scripts]
@@ -92,18 +99,59 @@ def find_suite(
             return suite
     notes += list(dict.fromkeys(scripts.notes))[:5]
     inferred = _inferred(package, root, changed, tree, certain=coarse is not None)
-    if inferred is not None:
+    if inferred is not None and in_browser(inferred, tree):
+        browsers.append(MODE)
+    elif inferred is not None:
         return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
     return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
 
 
+def _of_types(package: Manifest, scripts: Scripts, tree: Tree) -> Suite | None:
+    """What checks the types of a package: a program for that, Vitest where it is told to, or else the compiler; each is one test."""
+    if any(
+        _CONFIGS["vitest"].match(path) and "typecheck" in (tree.read(join(package.directory, path)) or "")
+        for path in _beside(package, tree)
+    ):
+        return None  # its own tests tell
+    compiler: Suite | None = None
+    for name in dict.fromkeys([*(one for one in _PREFERRED if one in package.scripts), *package.scripts]):
+        commands = scripts.expand(package, name)
+        for index, one in enumerate(commands):
+            before = {0: tuple(builds_before(commands, index, tree))}
+            run = recognise(one, tree)
+            if one.program in _TYPE_RUNNERS or (run is not None and any(flag.text.startswith("--typecheck") for flag in run.flags)):
+                return Suite(package, (run or Run("exit", one, one.words),), before, name)
+            if compiler is None and one.program in ("tsc", "vue-tsc", "tsgo") and is_check(one, tree):
+                compiler = Suite(package, (Run("exit", one, one.words),), before, name)
+    return compiler
+
+
+def _beside(package: Manifest, tree: Tree) -> list[str]:
+    return [path for path in tree.below(package.directory) if "/" not in path]
+
+
+def whole_script(package: Manifest, *, tree: Tree, manifests: Mapping[str, Manifest]) -> Suite | None:
+    """The programs of a package's `test` script by their exit status, whatever they are; None where it has none but checks, or one
+    that needs a browser. What runs the scripts of all packages is no program of this one."""
+    if "test" not in package.scripts:
+        return None
+    commands = Scripts(tree, manifests).expand(package, "test")
+    own = [one for one in dict.fromkeys(commands) if not is_check(one, tree) and one.program not in _NO_PROGRAMS]
+    if not own or len(own) > _MAX_PROGRAMS or any(browser_of(one) or delegated(one) for one in own):
+        return None
+    return Suite(package, tuple(Run("exit", one, one.words) for one in own), script="test")
+
+
 def _of_commands(package: Manifest, name: str, commands: Sequence[Command], changed: Sequence[str], tree: Tree) -> Suite:
     found: list[tuple[int, Run]] = []
+    browsers: list[str] = []
     for index, one in enumerate(commands):
         run = recognise(one, tree)
-        if run is not None and run.framework not in BROWSERS and run not in [other for _, other in found]:
+        if run is not None and in_browser(run, tree):
+            browsers.append(MODE)
+        elif run is not None and run not in [other for _, other in found]:
             found.append((index, run))
-    browsers = tuple(one.program for one in commands if one.program in BROWSERS)
+    browsers += [name for one in commands if (name := browser_of(one))]
     concerned = [(index, run) for index, run in found if any(covers(run, path, tree) for path in changed)]
     known = [[pair for pair in pairs if pair[1].framework != "exit"] for pairs in (concerned, found)]
     types = bool(changed) and all(_TYPES.search(path) for path in changed)
@@ -111,7 +159,7 @@ def _of_commands(package: Manifest, name: str, commands: Sequence[Command], chan
     beside = [pair for pair in chosen if pair[1].framework != "karma"]
     chosen = (beside or chosen)[: _MAX_RUNS if known[1] else 20]
     before = {place: tuple(builds_before(commands, index, tree)) for place, (index, _) in enumerate(chosen)}
-    return Suite(package, tuple(run for _, run in chosen), before, name, browsers)
+    return Suite(package, tuple(run for _, run in chosen), before, name, tuple(browsers))
 
 
 def covers(run: Run, path: str, tree: Tree) -> bool:
@@ -192,8 +240,10 @@ def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: T
                 return bare(framework, program, _command(package, program))
     if certain:
         return None
-    beside = [path for path in tree.below(package.directory) if "/" not in path]
+    beside = _beside(package, tree)
     for name, framework, program in _INFERRED:
+        if framework == "karma" and _ANGULAR & dependencies.keys():
+            continue  # whose settings are for `ng test` alone
         settings = _CONFIGS.get(framework)
         meant = settings is not None and any(settings.match(path) for path in beside)
         if (name in own and not _for_browsers(name, own, meant=meant)) or (name in dependencies and meant):

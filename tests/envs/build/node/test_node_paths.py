@@ -4,6 +4,7 @@ import pytest
 from podgym_test_kit.node import tree
 
 from podgym.envs.build.languages.node import JAVASCRIPT, TYPESCRIPT
+from podgym.envs.build.languages.node.paths import snapshot_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,7 @@ from podgym.envs.build.languages.node import JAVASCRIPT, TYPESCRIPT
         ("src/__snapshots__/a.test.ts.snap", "", True, True),
         ("test/package.json", "", True, False),
         ("test/types.d.ts", "", True, False),
+        ("test-d/index.test-d.ts", "expectType<string>(f())", True, True),
         ("jest.setup.js", "", True, False),
         ("src/testing.ts", "", False, False),
         ("src/latest.js", "", False, False),
@@ -47,3 +49,19 @@ def test_tests_by_path(path: str, text: str, test: bool, runnable: bool) -> None
 )
 def test_whose_an_id_is(path: str, identity: str, owned: bool) -> None:
     assert TYPESCRIPT.owns(path, identity) is owned
+
+
+@pytest.mark.parametrize(
+    ("path", "test"),
+    [
+        ("src/__snapshots__/a.test.ts.snap", "src/a.test.ts"),
+        ("test/snapshots/a.js.snap", "test/a.js"),
+        ("test/a.test.js.snapshot", "test/a.test.js"),
+        ("tap-snapshots/test/bin/a.js.test.cjs", "test/bin/a.js"),
+        ("packages/x/tap-snapshots/test/a.ts.test.cjs", "packages/x/test/a.ts"),
+        ("a.snap", "a"),
+        ("test/a.test.cjs", ""),
+    ],
+)
+def test_whose_a_snapshot_is(path: str, test: str) -> None:
+    assert snapshot_of(path) == test

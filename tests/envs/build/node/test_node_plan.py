@@ -179,18 +179,95 @@ def test_variables_of_ci_and_of_old_bundlers() -> None:
     assert made.tests[0].env["NODE_OPTIONS"] == made.env["NODE_OPTIONS"]
 
 
+_BROWSER = "export default defineConfig({ test: { browser: { provider: 'playwright', instances: [{ a: 1 }], enabled: true } } })"
+
+
 @pytest.mark.parametrize(
-    ("files", "reason"),
+    ("files", "reason", "said"),
     [
-        ({"index.js": ""}, "no_build_file"),
-        ({"package.json": {"scripts": {"test": "cypress run"}}}, "unsupported_build"),
-        ({"package.json": "not json"}, "unsupported_build"),
+        ({"index.js": ""}, "no_build_file", "no package.json"),
+        ({"deno.json": "{}", "mod.ts": ""}, "unsupported_build", "one of Deno alone"),
+        ({"package.json": {"scripts": {"test": "cypress run"}}}, "unsupported_build", "run by cypress alone"),
+        ({"package.json": {"scripts": {"test": "wtr test/**/*.js --node-resolve"}}}, "unsupported_build", "run by wtr alone"),
+        (
+            {"package.json": {"scripts": {"test": "ng test"}, "devDependencies": {"@angular/cli": "17", "karma": "6"}}},
+            "unsupported_build",
+            "Angular's `ng test` alone, which needs a browser",
+        ),
+        (
+            {"package.json": {"scripts": {"test": "vitest"}, "devDependencies": {"vitest": "3"}}, "vitest.config.ts": _BROWSER},
+            "unsupported_build",
+            "Vitest's browser mode alone",
+        ),
+        ({"package.json": {"scripts": {"test": "vitest --browser=chrome"}}}, "unsupported_build", "Vitest's browser mode alone"),
+        ({"package.json": "not json"}, "unsupported_build", "says how its tests are run"),
     ],
 )
-def test_what_cannot_be_tested_is_refused_with_a_reason(files: dict[str, Any], reason: str) -> None:
-    with pytest.raises(BuildError) as error:
+def test_what_cannot_be_tested_is_refused_with_a_reason(files: dict[str, Any], reason: str, said: str) -> None:
+    with pytest.raises(BuildError, match=said) as error:
         plan(files, "test/a.js")
     assert (error.value.stage, error.value.reason) == ("plan", reason)
+
+
+@pytest.mark.parametrize(
+    ("script", "config"),
+    [
+        ("vitest", _BROWSER.replace("test: {", "test: { projects: ['a', 'b'],")),
+        ("vitest --browser=false", _BROWSER),
+        ("vitest", _BROWSER.replace("enabled: true", "enabled: false")),
+    ],
+)
+def test_vitest_is_run_where_not_all_is_for_a_browser(script: str, config: str) -> None:
+    package = {"scripts": {"test": script}, "devDependencies": {"vitest": "3"}}
+    assert plan({"package.json": package, "vitest.config.ts": config}, "test/a.js").framework == "vitest"
+
+
+@pytest.mark.parametrize(
+    ("scripts", "line"),
+    [
+        ({"test": "xo && ava && del-cli dist && tsc && tsd"}, "exec tsd )"),
+        ({"test": "vitest run", "test:types": "vitest run --typecheck.only"}, "exec vitest run --typecheck.only"),
+        ({"test": "jest", "types": "tsc --noEmit -p test-d"}, "exec tsc --noEmit -p test-d )"),
+    ],
+)
+def test_tests_of_types_alone_are_run_by_what_checks_them(scripts: dict[str, str], line: str) -> None:
+    tools = dict.fromkeys(["ava", "tsd", "vitest", "jest", "typescript"], "*")
+    files = {"package.json": {"scripts": scripts, "devDependencies": tools}, "index.d.ts": ""}
+    (command,) = plan(files, "test-d/index.test-d.ts").tests
+    assert line in command.script and "exec ava" not in command.script and "exec jest" not in command.script
+    (command,) = plan(files, "test-d/index.test-d.ts", "test/a.js").tests
+    assert line not in command.script
+
+
+@pytest.mark.parametrize("snapshot", ["test/snapshots/a.js.snap", "tap-snapshots/test/a.js.test.cjs"])
+def test_a_fix_of_a_snapshot_alone_runs_the_test_that_it_belongs_to(snapshot: str) -> None:
+    files = {"package.json": {"scripts": {"test": "tap test/*.js"}, "devDependencies": {"tap": "16"}}, "test/a.js": "", snapshot: "1"}
+    (changed,) = plan(files, snapshot).changed
+    assert changed.targets == ("test/a.js",)
+
+
+def test_programs_of_an_unknown_test_script_count_by_their_exit_status() -> None:
+    package = {"scripts": {"test": "eslint . && gulp build && node tools/run.mjs --all", "posttest": "echo done"}}
+    made = plan({"package.json": package, "tools/run.mjs": "spawn('x')"}, "test/a.js")
+    assert made.framework == "node" and made.changed == () and any("exit status" in note for note in made.notes)
+    assert "exec gulp build )" in made.tests[0].script and "exec node tools/run.mjs --all )" in made.tests[0].script
+    assert "eslint" not in made.tests[0].script and "echo done" not in made.tests[0].script
+
+
+@pytest.mark.parametrize("script", ["eslint . && prettier -c .", "turbo run test", "gulp build && cypress run", "echo no && exit 1"])
+def test_a_test_script_of_checks_or_other_packages_or_browsers_does_not(script: str) -> None:
+    with pytest.raises(BuildError) as error:
+        plan({"package.json": {"scripts": {"test": script}}}, "test/a.js")
+    assert error.value.reason == "unsupported_build"
+
+
+def test_a_manager_that_is_not_there_in_its_very_version_is_taken_in_another() -> None:
+    package = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "10"}}
+    made = plan({"package.json": {**package, "packageManager": "pnpm@9.15.99"}, "pnpm-lock.yaml": "lockfileVersion: '9.0'\n"}, "test/a.js")
+    first, second = [line for line in made.dependencies[0].run.splitlines() if "--global" in line and "pnpm" in line]
+    assert first.endswith(" pnpm@9.15.99 >&2 ||") and second.endswith(" pnpm@9 >&2")
+    made = plan({"package.json": package, "bun.lock": "{}"}, "test/a.js")
+    assert "its dependencies are installed by npm" in made.dependencies[0].run
 
 
 def test_steps_and_scripts_are_shell() -> None:

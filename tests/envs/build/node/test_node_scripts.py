@@ -35,6 +35,8 @@ def shells(*arguments: Any, **keywords: Any) -> list[str]:
         ({"test": "concurrently 'npm:unit' \"tsc -w\"", "unit": "vitest run"}, ["vitest run", "tsc -w"]),
         ({"test": "yarn build && yarn jest --ci", "build": "tsc"}, ["tsc", "jest --ci"]),
         ({"test": "pnpm unit | tap-spec", "unit": "tape 'test/*.js'"}, ["tape 'test/*.js'"]),
+        ({"test": 'pnpm run "/^test:.*/"', "test:a": "ava", "b": "xo", "test:b": "tsd"}, ["ava", "tsd"]),
+        ({"test": 'pnpm run "/(a+)+$/"', "a": "ava"}, ['"/(a+)+$/"']),
         ({"pretest": "tsc", "test": "mocha", "posttest": "eslint ."}, ["tsc", "mocha", "eslint ."]),
         ({"test": "istanbul cover ./node_modules/.bin/_mocha -- -R spec"}, ["./node_modules/.bin/_mocha -R spec"]),
         ({"test": "cd lib && mocha"}, ["mocha"]),
