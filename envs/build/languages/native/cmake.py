@@ -10,18 +10,31 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
-from podgym.envs.build.languages.native.launcher import BIN, BROKEN, install_launchers
-from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, ending, install_prelude, programs, test_prelude, where
-from podgym.envs.build.languages.native.sources import CATCH3, PREFIX, SOURCES, cmake_arguments, fetch_sources, source_package
+from podgym.envs.build.languages.native.ctest import build_aside
+from podgym.envs.build.languages.native.launcher import BIN, install_launchers
+from podgym.envs.build.languages.native.presets import read_presets
+from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, install_prelude, where
+from podgym.envs.build.languages.native.sources import (
+    CATCH3,
+    PREFIX,
+    Source,
+    cmake_arguments,
+    fetch_sources,
+    fill_submodules,
+    read_submodules,
+    source_of,
+    wanted_sources,
+)
+from podgym.envs.build.languages.native.standins import GIT_ENVIRONMENT, git_mirrors, stand_ins
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.tree import Tree
 
-__all__ = ["DEBIAN_CMAKE", "cmake_dependencies", "cmake_install", "cmake_packages", "cmake_test", "switches"]
+__all__ = ["DEBIAN_CMAKE", "cmake_dependencies", "cmake_install", "cmake_packages", "switches"]
 
 DEBIAN_CMAKE: Final = (3, 25)
 _TEST: Final = re.compile(
@@ -42,8 +55,11 @@ _SYSTEM: Final = re.compile(r"(?:SYSTEM|EXTERNAL|INSTALLED)_?(?:GTEST|GOOGLETEST
 _OF_A_JOB: Final = re.compile(r"LIBCXX|CLANG|MODULE|SINGLE|HEADER_ONLY|CROSS|ARM|32|NO_EXCEPTIONS|NO_RTTI|MINIMAL|AMALGAM", re.I)
 _AT_ONCE: Final = re.compile(r"POST_?BUILD|RUN_(?:UNIT_?)?TESTS?|TESTS?_(?:ON|AT|DURING)_BUILD", re.I)
 """Tests that are run by the build itself, which fails with them."""
-_FLAG: Final = re.compile(r"-D\s?([A-Za-z_]\w{0,80})(?::BOOL|:STRING)?=(ON|OFF|TRUE|FALSE|YES|NO|1|0)\b", re.I)
-_TIMEOUT_S: Final = 300
+_FLAG: Final = re.compile(r"-D\s?([A-Za-z_]\w{0,80})(?::BOOL|:STRING)?=[\"']?([\w.+-]{1,60})(?=[\"'\s;&|)]|$)")
+_PRESET: Final = re.compile(r"--preset[=\s]+[\"']?([\w.+-]{1,80})")
+_WORDS: Final = {"on": "ON", "true": "ON", "yes": "ON", "1": "ON", "off": "OFF", "false": "OFF", "no": "OFF", "0": "OFF"}
+_DEFAULT_STANDARD: Final = 17
+"""What the compiler takes where nothing is said."""
 
 
 def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
@@ -67,20 +83,38 @@ def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def ci_switches(facts: CMakeFacts, commands: Sequence[str]) -> dict[str, str]:
-    """Switches of the project that CI sets in one of its calls of CMake: the first that speaks of tests, or the first."""
+def ci_switches(facts: CMakeFacts, commands: Sequence[str], presets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Switches of the project that CI sets in one of its calls of CMake, or by the preset that the call names: the first call that
+    speaks of tests, or the first. Where CI calls none, the first preset that speaks of tests."""
     calls: list[dict[str, str]] = []
+    standards: list[int] = []
     for command in commands:
         if "cmake" not in command:
             continue
-        call = {
-            name: "ON" if value.upper() in ("ON", "TRUE", "YES", "1") else "OFF"
-            for name, value in _FLAG.findall(command)
-            if name in facts.options and not _IDLE.search(name) and not _NO_TEST.search(name) and not _OF_A_JOB.search(name)
-        }
-        if call:
+        named = _PRESET.search(command)
+        given = {**(presets.get(named[1], {}) if named is not None else {}), **dict(_FLAG.findall(command))}
+        standards += [int(year) for year in (given.get("CMAKE_CXX_STANDARD", ""),) if re.fullmatch(r"\d\d", year)]
+        if call := _known(facts, given):
             calls.append(call)
-    return next((call for call in calls if any(_TEST.search(name) for name in call)), calls[0] if calls else {})
+    if not calls:
+        calls = [call for call in (_known(facts, given) for given in presets.values()) if any(map(_TEST.search, call))]
+    found = next((call for call in calls if any(_TEST.search(name) for name in call)), calls[0] if calls else {})
+    if standards and not facts.standard and min(standards) > _DEFAULT_STANDARD:
+        found["CMAKE_CXX_STANDARD"] = str(min(standards))
+    return found
+
+
+def _known(facts: CMakeFacts, given: Mapping[str, str]) -> dict[str, str]:
+    """Of these variables those that the project declares, and that are not for one job of CI."""
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        if name.startswith("CMAKE_") or any(pattern.search(name) for pattern in (_IDLE, _NO_TEST, _OF_A_JOB)):
+            continue
+        if name in facts.options and value.lower() in _WORDS:
+            found[name] = _WORDS[value.lower()]
+        elif name in facts.settings and re.fullmatch(r"[\w.+-]{1,60}", value):
+            found[name] = value
+    return found
 
 
 def cmake_packages(facts: CMakeFacts) -> list[str]:
@@ -88,20 +122,14 @@ def cmake_packages(facts: CMakeFacts) -> list[str]:
     return ["cmake", "ninja-build", "pkg-config", *(["python3-pip"] if facts.minimum[:2] > DEBIAN_CMAKE else [])]
 
 
-def _fetched_packages(facts: CMakeFacts, submodules: Sequence[str]) -> list[str]:
-    names = [*(entry.name for entry in facts.fetched if entry.how != "external"), *(posixpath.basename(path) for path in submodules)]
-    own = {source_package(name) for name in facts.names}
-    found = [package for name in names if (package := source_package(name)) is not None and package not in own]
-    return list(dict.fromkeys([*found, *([CATCH3] if _needs_catch3(facts) and CATCH3 not in own else [])]))
+def _sources(facts: CMakeFacts, tree: Tree) -> list[Source]:
+    found = wanted_sources([*facts.fetched, *read_submodules(tree.read(".gitmodules") or "")], facts.projects)
+    catch = any(source.key == CATCH3 for source in found) or CATCH3 in (name.lower() for name in facts.projects)
+    return [*found, *([Source(CATCH3, CATCH3)] if _needs_catch3(facts) and not catch else [])]
 
 
 def _needs_catch3(facts: CMakeFacts) -> bool:
     return facts.versions.get("Catch2", "").startswith("3") or any("Catch2::Catch2WithMain" in text for text in facts.texts.values())
-
-
-def submodules(tree: Tree) -> list[str]:
-    """Paths that `.gitmodules` names."""
-    return re.findall(r"^\s*path\s*=\s*([\w./+-]{1,200})\s*$", tree.read(".gitmodules") or "", re.MULTILINE)
 
 
 def _catch(facts: CMakeFacts, tree: Tree, root: str) -> int:
@@ -129,32 +157,30 @@ if python3 -m pip install -q --no-cache-dir --target {TOOLS}/python 'cmake>={wan
   say "cmake {wanted} or newer: $(cmake --version | head -n 1)"
 else say "not installed: cmake {wanted}"; fi
 """
-    packages = _fetched_packages(facts, submodules(tree))
+    sources = _sources(facts, tree)
     catch = _catch(facts, tree, root)
-    script += fetch_sources(packages, committed=committed, catch=catch, build_catch=_needs_catch3(facts) and catch > 2)
+    script += fetch_sources(sources, committed=committed, catch=catch, build_catch=_needs_catch3(facts) and catch > 2)
+    outside = {entry.key for one in facts.fetched if one.how == "external" and (entry := source_of(one)) is not None}
+    script += git_mirrors([source for source in sources if source.key in outside])
     return install_prelude(exports, "") + script if script else ""
 
 
 def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence[str], ci: Sequence[str], exports: dict[str, str]) -> str:
     """The step that configures and builds."""
     own = switches(facts, changed)
-    theirs = {name: value for name, value in ci_switches(facts, ci).items() if name not in own}
+    theirs = {name: value for name, value in ci_switches(facts, ci, read_presets(tree, root)).items() if name not in own}
     first = _arguments({**own, **theirs})
     second = _arguments(own)
-    fill = "".join(
-        f"[ -n \"$(ls -A {shlex.quote(path)} 2>/dev/null)\" ] || [ ! -d {SOURCES}/{package} ] || "
-        f"{{ mkdir -p {shlex.quote(path)} && cp -r {SOURCES}/{package}/. {shlex.quote(path)}/; }}\n"
-        for path in submodules(tree)
-        if (package := source_package(posixpath.basename(path))) is not None
-    )  # fmt: skip
+    sources = _sources(facts, tree)
+    filled = fill_submodules(read_submodules(tree.read(".gitmodules") or ""), sources)
     again = (
         f'cmake --build {BUILD} -j "$jobs" || {{ say "cmake: that does not build"\n'
-        f'  attempt "without CI\'s switches" $plain $found $fetched {second} ||\n'
+        f'  attempt "without CI\'s switches" $plain $found $stand $fetched {second} ||\n'
         f'  attempt "as it is, with tests" -DBUILD_TESTING=ON $fetched; }}\n'
     )
     again = again if theirs else ""
-    return f"""{install_prelude(exports, "")}{fill}cd {shlex.quote(where(root))}
-{install_launchers()}{cmake_arguments(facts.fetched)}generator=
+    return f"""{install_prelude(exports, "")}{GIT_ENVIRONMENT}{filled}cd {shlex.quote(where(root))}
+{install_launchers()}{cmake_arguments(facts.fetched, sources)}{stand_ins(facts)}generator=
 if command -v ninja >/dev/null; then generator="-G Ninja"; fi
 quiet="-DCMAKE_C_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_CXX_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF"
 plain="-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_POLICY_VERSION_MINIMUM=3.5"
@@ -165,71 +191,28 @@ attempt() {{
 {_conan(facts)}  if timeout 900 cmake -S . -B {BUILD} $generator $quiet "$@"; then say "cmake: configured $said: $*"; else
     say "cmake: not configured $said"; return 1; fi
 }}
-attempt "with the project's tests, CI's switches and packaged libraries" $plain $found $fetched {first} ||
-  attempt "with the project's tests and packaged libraries" $plain $found $fetched {second} ||
-  attempt "with the project's tests" $plain $fetched {second} ||
+attempt "with the project's tests, CI's switches and packaged libraries" $plain $found $stand $fetched {first} ||
+  attempt "with the project's tests and packaged libraries" $plain $found $stand $fetched {second} ||
+  attempt "with the project's tests" $plain $stand $fetched {second} ||
+  {{ [ -n "$absent" ] && attempt "without what cannot be had" $plain $found $stand $absent $fetched {second}; }} ||
   attempt "as it is, with tests" -DBUILD_TESTING=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 $fetched ||
   attempt "as it is"
 {again}if ! cmake --build {BUILD} -j "$jobs"; then
   if [ -f {BUILD}/build.ninja ]; then every="-k 0"; else every=-k; fi
   cmake --build {BUILD} -j 1 -- $every || {{ : >{PARTIAL}; say "cmake: not everything could be built"; }}
 fi
-{_aside(facts, BUILD, '"$jobs"')}: >{STAMP}
+{build_aside(facts, BUILD, '"$jobs"')}: >{STAMP}
 """
 
 
 def _conan(facts: CMakeFacts) -> str:
     """Shell that stands in for what Conan writes: its libraries are Debian's here."""
-    names = sorted({name for text in facts.texts.values() for name in re.findall(r"conanbuildinfo\.cmake|conan_toolchain\.cmake", text)})
+    names = sorted(
+        {name for text in facts.texts.values() for name in re.findall(r"\bconan(?:buildinfo|_toolchain|_paths|)\.cmake\b", text)}
+    )
     macros = "".join(f"macro({name})\nendmacro()\n" for name in ("conan_basic_setup", "conan_set_find_paths", "conan_define_targets"))
     return f"  mkdir -p {BUILD}\n" + "".join(f"  printf %s {shlex.quote(macros)} >{BUILD}/{name}\n" for name in names) if names else ""
 
 
-def _aside(facts: CMakeFacts, build: str, jobs: str, *, testing: bool = False) -> str:
-    """Shell that builds tests that are not of `all`. A custom target may run them, too, so that only what does not compile counts."""
-    names = [name for name in dict.fromkeys(facts.aside) if re.fullmatch(r"[\w.+-]{1,100}", name)][:40]
-    if not names:
-        return ""
-    noted = f'{BROKEN}="$out/taken/aside" ' if testing else ""
-    lines = f"for name in {' '.join(names)}; do {noted}cmake --build {build} -j {jobs} --target $name >&2 || true; done\n"
-    broken = '[ ! -s "$out/taken/aside" ] || { rm -rf "$out"; echo "podgym: the tests do not build" >&2; exit 2; }\n'
-    return lines + (broken if testing else "")
-
-
 def _arguments(values: dict[str, str]) -> str:
     return " ".join(shlex.quote(f"-D{name}={value}") for name, value in values.items())
-
-
-def cmake_test(facts: CMakeFacts, root: str, *, timeout_s: float) -> str:
-    """The script that builds what changed and tests."""
-    plain = "export PODGYM_PLAIN=1\n" if facts.judged_by_output else ""
-    each_s = max(1, round(min(_TIMEOUT_S, timeout_s / 2)))
-    gtest = "" if facts.by_case else 'export GTEST_OUTPUT="xml:$out/junit/"\n'
-    return f"""{test_prelude(root)}build={BUILD}
-# Configured again, for lists of files that CMake makes itself; what is downloaded was so before.
-cmake -DFETCHCONTENT_FULLY_DISCONNECTED=ON "$build" >"$out/taken/configure" 2>&1 || tail -n 40 "$out/taken/configure" >&2
-if [ -e {PARTIAL} ]; then
-  # What cannot be built now must not be left over from before.
-  find "$build" -type f -perm -u+x ! -name '*.so*' ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' -exec rm -f {{}} +
-  if [ -f "$build/build.ninja" ]; then every="-k 0"; else every=-k; fi
-  cmake --build "$build" -j 2 -- $every >&2
-else
-  cmake --build "$build" -j 2 >&2 || {{ rm -rf "$out"; echo "podgym: the build failed" >&2; exit 2; }}
-fi
-{_aside(facts, '"$build"', "2", testing=True)}mkdir -p "$out/junit"
-export PODGYM_REPORT="$out"
-{plain}{gtest}# A test that is a program without arguments says more of its cases when it is asked.
-find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' -exec \\
-  sed -i -E 's~^(add_test\\(("[^"]*"|[^"]+) )"([^"]+)"\\)$~\\1"{BIN}/cases" "\\3")~' {{}} +
-find "$build" -name CTestTestfile.cmake ! -path '*/_deps/*' |
-  awk '{{ print length($0), $0 }}' | sort -n >"$out/taken/declared"
-for file in $(head -n 40 "$out/taken/declared" | cut -d' ' -f2-); do
-  number=$(ctest --test-dir "$(dirname "$file")" -N 2>/dev/null | sed -n 's/^Total Tests: //p')
-  [ "${{number:-0}}" -eq 0 ] || {{ tests=$(dirname "$file"); break; }}
-done
-if [ -n "${{tests:-}}" ]; then
-  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" -j 1 --timeout {each_s} --no-tests=error --output-on-failure >&2
-  code=$?
-else
-{programs('"$build"')}fi
-{ending()}"""

@@ -6,7 +6,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from itertools import pairwise
+from typing import Final, Literal
 
 from podgym.envs.build.languages.native.cmakefile import Command, commands
 from podgym.envs.build.languages.native.paths import vendored
@@ -16,6 +17,7 @@ __all__ = ["CMakeFacts", "Fetched", "Option", "read_cmake"]
 
 _MAX_FILES: Final = 400
 _FETCHING: Final = frozenset({"fetchcontent_declare", "cpmaddpackage", "cpmfindpackage", "externalproject_add"})
+_TEMPLATES: Final = (".cmake.in", "cmakelists.txt.in", "cmakelists.in")
 _CASES: Final = frozenset({"gtest_discover_tests", "gtest_add_tests", "catch_discover_tests", "doctest_discover_tests", "parsecatchtests"})
 _BUILDS_TESTS: Final = re.compile(r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", re.I)
 _STRUCTURE: Final = frozenset({"project", "add_library", "add_executable", "add_custom_target", "add_subdirectory"})
@@ -36,8 +38,9 @@ class Fetched:
     """A project that is downloaded while configuring."""
 
     name: str
-    how: str
-    """`fetchcontent`, `cpm` or `external`."""
+    how: Literal["fetchcontent", "cpm", "external"]
+    url: str = ""
+    tag: str = ""
 
 
 @dataclass(slots=True)
@@ -46,8 +49,12 @@ class CMakeFacts:
 
     names: list[str] = field(default_factory=list)
     """Of projects, and then of libraries, that are made here."""
+    projects: list[str] = field(default_factory=list)
+    """Of those alone."""
     minimum: tuple[int, ...] = ()
     options: dict[str, Option] = field(default_factory=dict)
+    settings: set[str] = field(default_factory=set)
+    """Variables of the project that hold a word or a number."""
     conditions: set[str] = field(default_factory=set)
     """Variables that stand in conditions."""
     tests: int = 0
@@ -67,6 +74,8 @@ class CMakeFacts:
     programs: set[str] = field(default_factory=set)
     standard: int = 0
     """Of C++: the newest that is asked for."""
+    asked: list[str] = field(default_factory=list)
+    """Where standards are asked for."""
     texts: dict[str, str] = field(default_factory=dict)
     added: set[str] = field(default_factory=set)
     """Last parts of directories that are added to another's build."""
@@ -81,7 +90,7 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
     apart: dict[str, tuple[int, list[str]]] = {}
     for path in tree.below(root):
         name = posixpath.basename(path).lower()
-        if vendored(path) or not (name == "cmakelists.txt" or name.endswith(".cmake")):
+        if vendored(path) or not (name == "cmakelists.txt" or name.endswith((".cmake", *_TEMPLATES))):
             continue
         text = tree.read(posixpath.join(root, path))
         seen += 1
@@ -89,6 +98,12 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
             continue
         if seen > _MAX_FILES:
             break
+        if name.endswith(_TEMPLATES):
+            # A project of its own that is filled in and built while configuring.
+            facts.fetched += [
+                entry for command in commands(text) if command.name in _FETCHING for entry in _fetched(command.name, command.arguments)
+            ]
+            continue
         facts.texts[path] = text
         before, projects = facts.tests, len(facts.names)
         for command in commands(text):
@@ -114,6 +129,8 @@ def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -
                                  if len(arguments) > 2 else Option(arguments[0], False))  # fmt: skip
     elif name == "set" and "CACHE" in arguments and "BOOL" in arguments:
         facts.options.setdefault(arguments[0], Option(arguments[0], arguments[1].lower() not in _FALSE))
+    elif name == "set" and "CACHE" in arguments and "STRING" in arguments:
+        facts.settings.add(arguments[0])
     elif name in ("if", "elseif"):
         facts.conditions.update(word for word in arguments if re.fullmatch(r"[A-Za-z_]\w+", word))
     elif name in ("enable_testing", "add_test") or name in _CASES or (name == "include" and arguments[:1] == ("CTest",)):
@@ -131,6 +148,7 @@ def _target(facts: CMakeFacts, name: str, arguments: Sequence[str], *, build_fil
     if not arguments:
         return
     if name in ("project", "add_library"):
+        facts.projects += arguments[:1] if build_file and name == "project" else ()
         facts.names += arguments[:1] if build_file and not {"IMPORTED", "ALIAS"} & set(arguments) else ()
     elif name == "add_subdirectory":
         facts.added.add(posixpath.basename(arguments[0].rstrip("/")))
@@ -142,14 +160,23 @@ def _target(facts: CMakeFacts, name: str, arguments: Sequence[str], *, build_fil
 
 
 def _fetched(command: str, arguments: Sequence[str]) -> list[Fetched]:
+    if not arguments:
+        return []
+
+    def after(*words: str) -> str:
+        return next((value for word, value in pairwise(arguments) if word in words), "")
+
+    url, tag = after("GIT_REPOSITORY", "URL"), after("GIT_TAG")
     if command == "fetchcontent_declare":
-        return [Fetched(arguments[0], "fetchcontent")]
+        return [Fetched(arguments[0], "fetchcontent", url, tag)]
     if command == "externalproject_add":
-        return [Fetched(arguments[0], "external")]
-    if "NAME" in arguments[:-1]:
-        return [Fetched(arguments[arguments.index("NAME") + 1], "cpm")]
-    short = re.match(r"\w+:[\w.-]+/([\w.-]+)", arguments[0])
-    return [Fetched(re.split(r"[#@]", short[1])[0], "cpm")] if short is not None else []
+        return [Fetched(arguments[0], "external", url, tag)]
+    short = re.match(r"(\w+):([\w.-]{1,60}/[\w.-]{1,80})(?:[#@](\S*))?", after("URI") or arguments[0])
+    host, where = {"gl": "gitlab"}.get(short[1], "github") if short is not None else "github", short[2] if short is not None else ""
+    where = where or after("GITHUB_REPOSITORY") or after("GITLAB_REPOSITORY")
+    url = f"https://{'gitlab' if after('GITLAB_REPOSITORY') else host}.com/{where}" if where else url
+    name = after("NAME") or posixpath.basename(url.removesuffix(".git"))
+    return [Fetched(name, "cpm", url, tag or (short[3] or "" if short is not None else ""))] if name else []
 
 
 def _needs(facts: CMakeFacts, name: str, arguments: Sequence[str]) -> None:
@@ -173,6 +200,8 @@ def _needs(facts: CMakeFacts, name: str, arguments: Sequence[str]) -> None:
         facts.libraries.update(word for word in arguments[1:] if re.fullmatch(r"[a-z][\w+-]*", word))
     else:
         text = " ".join(arguments) if name in ("set", "target_compile_features", "set_target_properties", "set_property") else ""
+        if re.search(r"std|STANDARD", text):
+            facts.asked.append(text[:1000])
         for standard in re.findall(r"cxx_std_(\d\d)|CXX_STANDARD (\d\d)\b|-std=(?:c|gnu)\+\+(\d[\da-z])", text):
             year = {"2a": 20, "2b": 23, "2c": 26, "1z": 17, "1y": 14, "0x": 11}.get("".join(standard), 0) or int(
                 re.sub(r"\D", "", "".join(standard)) or 0

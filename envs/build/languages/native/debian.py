@@ -177,7 +177,7 @@ cxxopts.hpp=libcxxopts-dev CLI/=libcli11-dev tclap/=libtclap-dev range/v3/=libra
 httplib.h=libcpp-httplib-dev valgrind/=valgrind ini.h=libinih-dev Poco/=libpoco-dev xercesc/=libxerces-c-dev qrencode.h=libqrencode-dev
 utf8proc.h=libutf8proc-dev utf8.h=libutfcpp-dev double-conversion/=libdouble-conversion-dev modbus/=libmodbus-dev gpiod.h=libgpiod-dev
 ftdi.h=libftdi1-dev proj.h=libproj-dev gdal.h=libgdal-dev geos_c.h=libgeos-dev jemalloc/=libjemalloc-dev mimalloc.h=libmimalloc-dev
-unity/unity.h=libunity-dev tommath.h=libtommath-dev tomcrypt.h=libtomcrypt-dev maxminddb.h=libmaxminddb-dev QtTest/=qtbase5-dev
+tommath.h=libtommath-dev tomcrypt.h=libtomcrypt-dev maxminddb.h=libmaxminddb-dev QtTest/=qtbase5-dev
 QtCore/=qtbase5-dev hs/hs.h=libhyperscan-dev hs.h=libhyperscan-dev execinfo.h=libc6-dev linux/=linux-libc-dev
 """)
 """By what stands in an `#include`: a whole name, or a directory with its slash."""
@@ -208,7 +208,7 @@ lua5.4=liblua5.4-dev lua=liblua5.4-dev git2=libgit2-dev apr-1=libapr1-dev pugixm
 boost_system=libboost-system-dev boost_filesystem=libboost-filesystem-dev boost_program_options=libboost-program-options-dev
 boost_unit_test_framework=libboost-test-dev boost_regex=libboost-regex-dev boost_thread=libboost-thread-dev fl=libfl-dev ltdl=libltdl-dev
 fmt=libfmt-dev spdlog=libspdlog-dev jsoncpp=libjsoncpp-dev yaml-cpp=libyaml-cpp-dev jemalloc=libjemalloc-dev
-tcmalloc=libgoogle-perftools-dev hs=libhyperscan-dev unity=libunity-dev
+tcmalloc=libgoogle-perftools-dev hs=libhyperscan-dev
 """)
 """By the name behind `-l`."""
 

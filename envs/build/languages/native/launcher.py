@@ -2,7 +2,8 @@
 
 `cases PROGRAM` knows the test frameworks by what stands in the program itself, and asks for a report by the variable or option of
 each. A program that has arguments of its own, or whose framework is not known, runs as it is. Reports that are not whole, or that
-contradict the program's exit status, are removed: then the status alone counts. `recipe` is the shell that make runs its lines with.
+contradict the program's exit status, are removed: then the status alone counts. `recipe` is the shell that make runs its lines with,
+`prove` keeps what Perl's runner of TAP hides.
 """
 
 from __future__ import annotations
@@ -69,6 +70,30 @@ elif has N7doctest; then
 elif has boost9unit_test; then
   format=boost-xml plain=1
   "$@" --report_format=XML --report_level=detailed --report_sink="$out/boost-xml/$own.xml"
+elif has CommandLineTestRunner; then
+  # A file for each group, in the working directory.
+  plain=1 folder=$out/taken/cpputest-$own
+  mkdir -p "$folder"
+  "$@" -ojunit -k "$own" >"$folder/log" 2>&1
+  status=$?
+  cat "$folder/log"
+  find . -maxdepth 1 -name 'cpputest_*.xml' -exec mv {} "$folder/" \;
+  if find "$folder" -name '*.xml' | grep -q .; then
+    good=1 bad=
+    for file in "$folder"/*.xml; do
+      tail -c 300 -- "$file" | grep -q '</testsuite>' || good=
+      ! failing "$file" || bad=1
+    done
+    if [ -n "$good" ] && { { [ $status -eq 0 ] && [ -z "$bad" ]; } || { [ $status -ne 0 ] && [ -n "$bad" ]; }; }; then
+      for file in "$folder"/*.xml; do mv "$file" "$out/junit/$own-$(basename "$file")"; done
+      exit $status
+    fi
+    exit $status
+  fi
+  exec "$@"
+elif has _ZN5QTest5qExec; then
+  plain=1
+  "$@" -o "$out/junit/$own.xml,junitxml" -o -,txt
 elif has 'xml-output=FILE'; then
   plain=1
   "$@" --xml-output="$out/junit/$own.xml"
@@ -110,6 +135,29 @@ printf '%s\t%s\n' "$(printf '%s' "$line" | tr -s '[:space:]' ' ' | cut -c 1-200)
 exit $status
 """
 
+_PROVE: Final = r"""#!/bin/sh
+# prove ARGUMENTS: also keeps what each script printed in $PODGYM_REPORT, where it is whole.
+real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v prove) || exit 127
+case " $* " in *' -j'*|*' --jobs'*|*' --version'*) PODGYM_REPORT= ;; esac
+[ -n "${PODGYM_REPORT:-}" ] || exec "$real" "$@"
+mkdir -p "$PODGYM_REPORT/tap" "$PODGYM_REPORT/taken"
+log=$(mktemp "$PODGYM_REPORT/taken/prove.XXXXXX")
+{ "$real" -v "$@"; echo $? >"$log.status"; } | tee "$log"
+awk -v place="$PODGYM_REPORT/tap" '
+  function whole() {
+    if (name != "" && plan > 0 && plan == points && (!dubious || bad)) printf "%s", text >(place "/" name ".tap")
+    name = text = ""; plan = points = dubious = bad = 0
+  }
+  /^[^ #].* \.\.+ *$/ && !/^(not )?ok / { whole(); name = $1; gsub(/[^A-Za-z0-9_.-]/, "-", name); next }
+  /^(ok|All [0-9]+ subtests passed.*|Failed [0-9]+.*|No subtests run.*)$/ { whole(); next }
+  /^Dubious, / { dubious = 1; next }
+  name != "" { text = text $0 "\n" }
+  /^1\.\.[0-9]+/ { plan = substr($0, 4) + 0 }
+  /^ok / { points++ }
+  /^not ok/ { points++; bad = 1 }' "$log"
+exit "$(cat "$log.status")"
+"""
+
 _COMPILER: Final = r"""#!/bin/sh
 # COMPILER ARGUMENTS: without warnings; what cannot be compiled is noted in $PODGYM_BROKEN.
 "$@" -w
@@ -129,6 +177,11 @@ cat >{BIN}/compiler <<'PODGYM_END'
 cat >{BIN}/recipe <<'PODGYM_END'
 {_RECIPE}PODGYM_END
 chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe
+case $(command -v prove || true) in ''|{BIN}/prove) ;; *)
+cat >{BIN}/prove <<'PODGYM_END'
+{_PROVE}PODGYM_END
+chmod 755 {BIN}/prove ;;
+esac
 for name in cc gcc c++ g++ c99; do
   real=$(command -v "$name" || true)
   [ -n "$real" ] || continue

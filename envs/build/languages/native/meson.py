@@ -10,10 +10,21 @@ from typing import Final
 from podgym.envs.build.languages.native.launcher import BIN, install_launchers
 from podgym.envs.build.languages.native.paths import vendored
 from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, ending, exports, install_prelude, test_prelude
+from podgym.envs.build.languages.native.sources import Submodule
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.tree import Tree
 
-__all__ = ["DEBIAN_MESON", "meson_dependencies", "meson_install", "meson_options", "meson_packages", "meson_test", "meson_texts"]
+__all__ = [
+    "DEBIAN_MESON",
+    "meson_dependencies",
+    "meson_install",
+    "meson_options",
+    "meson_packages",
+    "meson_test",
+    "meson_texts",
+    "meson_wraps",
+    "wrapped",
+]
 
 DEBIAN_MESON: Final = (1, 0, 1)
 _OPTION: Final = re.compile(r"\boption\s*\(\s*'([\w.-]{1,80})'(.{0,600}?)(?=\boption\s*\(|\Z)", re.DOTALL)
@@ -30,6 +41,36 @@ def meson_texts(tree: Tree, root: str) -> dict[str, str]:
     """Texts of the project's `meson.build` files by their path below `root`."""
     paths = [path for path in tree.below(root) if posixpath.basename(path) == "meson.build" and not vendored(path)]
     return {path: text for path in paths[:_MAX_FILES] if (text := tree.read(posixpath.join(root, path))) is not None}
+
+
+def _wraps(tree: Tree, root: str) -> dict[str, str]:
+    """Texts of the files that say what a missing dependency is downloaded from, by the dependency's name."""
+    folder = posixpath.join(root, "subprojects")
+    names = [path for path in tree.below(folder) if path.endswith(".wrap") and "/" not in path]
+    return {path.removesuffix(".wrap"): tree.read(posixpath.join(folder, path)) or "" for path in names[:60]}
+
+
+def meson_wraps(tree: Tree, root: str) -> list[Submodule]:
+    """What Meson would download, as directories that sources may be put in."""
+    found: list[Submodule] = []
+    for name, text in _wraps(tree, root).items():
+        url = re.search(r"^\s*(?:url|source_url)\s*=\s*(\S{1,300})\s*$", text, re.MULTILINE)
+        folder = re.search(r"^\s*directory\s*=\s*([\w.+-]{1,80})\s*$", text, re.MULTILINE)
+        path = posixpath.join(root, "subprojects", folder[1] if folder is not None else name)
+        if re.fullmatch(r"[\w./+-]+", path) and ".." not in path.split("/"):
+            found.append(Submodule(path, url[1] if url is not None else "", "meson.build"))
+    return found
+
+
+def wrapped(tree: Tree, root: str) -> str:
+    """The dependencies that those files provide, as calls of a build file."""
+    names: list[str] = []
+    for name, text in _wraps(tree, root).items():
+        provided = text.partition("[provide]")[2]
+        listed = re.findall(r"^\s*dependency_names\s*=\s*([\w., +-]{1,400})$", provided, re.MULTILINE)
+        names += [name, *(word for line in listed for word in re.split(r"[\s,]+", line) if word)]
+        names += re.findall(r"^\s*([\w.+-]{1,80})\s*=\s*\w+_dep\s*$", provided, re.MULTILINE)
+    return "\n".join(f"dependency('{name}')" for name in dict.fromkeys(names) if re.fullmatch(r"[\w.+-]{1,80}", name))
 
 
 def meson_minimum(texts: dict[str, str]) -> tuple[int, ...]:

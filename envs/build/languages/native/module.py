@@ -9,12 +9,16 @@ from typing import Final, Literal
 from podgym.envs.build.catalogue import BaseImage
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
-from podgym.envs.build.languages.native import autotools, cmake, make, meson, needs
+from podgym.envs.build.languages.native import autotools, cmake, ctest, make, meson, needs
 from podgym.envs.build.languages.native.checkers import checkers_off
 from podgym.envs.build.languages.native.choice import Choice, choose
+from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
 from podgym.envs.build.languages.native.paths import NativePaths, owns, vendored
 from podgym.envs.build.languages.native.pythonneeds import python_needs
 from podgym.envs.build.languages.native.pythonsteps import install_python
+from podgym.envs.build.languages.native.shell import install_prelude
+from podgym.envs.build.languages.native.sources import Submodule, fetch_sources, fill_submodules, read_submodules, wanted_sources
+from podgym.envs.build.languages.native.standards import newer_compiler
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
 from podgym.sandbox import Limits, Step
@@ -56,6 +60,15 @@ class NativeModule:
         choice, notes = choose(request.fixed, request.changed_tests, request.changed_source, request.ci.commands, without=request.without)
         image, why = _image(request, choice)
         packages, dependencies, install, test = _recipe(request, choice, changed)
+        managed, unknown = needs.manager_needs(request.fixed, choice.root)
+        packages += managed
+        if unknown:
+            notes.append(f"no package of Debian is known for what Conan or vcpkg would bring: {', '.join(unknown[:12])}")
+        inner = [] if choice.cmake is not None else _submodules(request.fixed, choice)
+        sources = wanted_sources(inner, _names(choice, request.fixed))
+        if sources:
+            dependencies = dependencies or install_prelude(request.exports, "")
+            dependencies += fetch_sources(sources, committed=request.committed, catch=2, build_catch=False)
         command = TestCommand(
             framework="program",
             script=test,
@@ -63,8 +76,13 @@ class NativeModule:
             env=checkers_off(request.base, choice.root),
             timeout_s=request.suite_timeout_s,
         )
+        fewer = "" if choice.cmake is None or not request.changed_tests else _fewer(request, choice, choice.cmake)
         python = python_needs(request.fixed, request.ci.commands)
-        scripts = [install_python(python, request.exports, request.committed), install] if python else [install]
+        scripts = [
+            *([install_python(python, request.exports, request.committed)] if python else []),
+            *([install_prelude(request.exports, "") + filled] if (filled := fill_submodules(inner, sources)) else []),
+            install,
+        ]
         packages += ["python3", "python3-pip"] if python else []
         before = (Step(run=dependencies, timeout_s=request.step_timeout_s),) if dependencies else ()
         return BuildPlan(
@@ -82,12 +100,28 @@ class NativeModule:
             install=tuple(Step(run=script, timeout_s=request.step_timeout_s) for script in scripts),
             env={"HOME": "/root"},
             tests=(command,),
+            changed=(command.model_copy(update={"script": fewer}),) if fewer else (),
             limits=_LIMITS,
             notes=tuple(notes),
         )
 
 
+def _fewer(request: PlanRequest, choice: Choice, facts: CMakeFacts) -> str:
+    return ctest.cmake_test(facts, choice.root, timeout_s=request.suite_timeout_s, only=request.changed_tests)
+
+
+def _submodules(tree: Tree, choice: Choice) -> list[Submodule]:
+    wraps = meson.meson_wraps(tree, choice.root) if choice.system == "meson" else []
+    return [*read_submodules(tree.read(".gitmodules") or ""), *wraps]
+
+
 def _packages(found: list[str], choice: Choice, tree: Tree) -> tuple[str, ...]:
+    names = _names(choice, tree)
+    return tuple(dict.fromkeys(name for name in needs.without_published(found, names) if _PACKAGE.fullmatch(name)))
+
+
+def _names(choice: Choice, tree: Tree) -> list[str]:
+    """What the project makes is called by these."""
     pcs = [path for path in tree.paths if path.endswith((".pc.in", ".pc.cmake", ".pc")) and not vendored(path)]
     names = [posixpath.basename(path).split(".pc", maxsplit=1)[0] for path in pcs]
     if choice.cmake is not None:
@@ -97,12 +131,21 @@ def _packages(found: list[str], choice: Choice, tree: Tree) -> tuple[str, ...]:
     names += re.findall(r"AC_INIT\(\s*\[?([\w.+-]{1,80})", text)
     names += re.findall(r"^(?:lib_LTLIBRARIES|lib_LIBRARIES)\s*\+?=\s*lib([\w.+-]{1,60}?)\.l?a", text, re.MULTILINE)
     names += re.findall(r"^(?:\$\(\w+\)/)?lib([\w+-]{1,60})\.(?:a|so)\b[^:=\n]*:", text, re.MULTILINE)
-    return tuple(dict.fromkeys(name for name in needs.without_published(found, names) if _PACKAGE.fullmatch(name)))
+    return names
+
+
+def _text(choice: Choice) -> str:
+    """Of its build files."""
+    if choice.cmake is not None:
+        return "\n".join(choice.cmake.asked)
+    if choice.autotools is not None:
+        return choice.autotools.text
+    return choice.make or "\n".join(choice.meson.values())
 
 
 def _image(request: PlanRequest, choice: Choice) -> tuple[BaseImage, str]:
     asked = request.toolchain
-    modern = choice.cmake is not None and choice.cmake.standard > 20
+    modern = newer_compiler(_text(choice))
     wanted = asked or (_MODERN if modern else _DEFAULT)
     image = request.catalogue.choose("native", lambda _: True, prefer=wanted)
     if image is None:
@@ -112,13 +155,7 @@ def _image(request: PlanRequest, choice: Choice) -> tuple[BaseImage, str]:
             reason="no_toolchain",
             remedy="Add one to the catalogue.",
         )
-    why = (
-        "asked for"
-        if asked
-        else f"C++{choice.cmake.standard} is asked for"
-        if choice.cmake is not None and modern
-        else "the distribution's own"
-    )
+    why = "asked for" if asked else f"{modern} is asked for" if modern else "the distribution's own"
     return image, why if image.version.split(".")[0] == wanted.split(".")[0] else f"the nearest to {wanted}"
 
 
@@ -131,7 +168,6 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     environment = {name: value for name, value in kept.items() if name not in off}
     found = [
         *needs.ci_needs(ci),
-        *needs.manager_needs(tree, root),
         *needs.header_needs(tree, root, tests_only=choice.system in ("cmake", "meson")),
     ]
     if choice.cmake is not None:
@@ -140,11 +176,11 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
             [*cmake.cmake_packages(facts), *needs.cmake_needs(facts), *found],
             cmake.cmake_dependencies(facts, tree, root, variables, request.committed),
             cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables),
-            cmake.cmake_test(facts, root, timeout_s=request.suite_timeout_s),
+            ctest.cmake_test(facts, root, timeout_s=request.suite_timeout_s),
         )
     if choice.system == "meson":
         return (
-            [*meson.meson_packages(choice.meson), *needs.meson_needs(choice.meson.values()), *found],
+            [*meson.meson_packages(choice.meson), *needs.meson_needs([*choice.meson.values(), meson.wrapped(tree, root)]), *found],
             meson.meson_dependencies(choice.meson, variables),
             meson.meson_install(meson.meson_options(tree, root), root, variables=variables),
             meson.meson_test(root, environment),

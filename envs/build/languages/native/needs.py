@@ -23,6 +23,7 @@ from podgym.envs.build.languages.native.packages import (
     package_for_program,
 )
 from podgym.envs.build.languages.native.paths import SOURCES, vendored
+from podgym.envs.build.languages.native.sources import source_package
 from podgym.envs.build.tree import Tree
 
 __all__ = ["autotools_needs", "ci_needs", "cmake_needs", "header_needs", "make_needs", "manager_needs", "meson_needs", "without_published"]
@@ -40,6 +41,14 @@ _UNWANTED: Final = re.compile(
     r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
 )
 _MAX_PACKAGES: Final = 80
+_BOOST: Final = frozenset(
+    {
+        "atomic", "chrono", "container", "context", "coroutine", "date-time", "fiber", "filesystem", "graph", "iostreams", "json",
+        "locale", "log", "math", "nowide", "program-options", "random", "regex", "serialization", "stacktrace", "system", "thread",
+        "timer", "url", "wave",
+    }
+)  # fmt: skip
+"""Parts of Boost that are libraries of their own."""
 _MAX_SOURCES: Final = 600
 _INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([\w./+-]{1,100})[>"]', re.MULTILINE)
 
@@ -64,8 +73,9 @@ def ci_needs(ci: CiFacts) -> list[str]:
 
 
 def cmake_needs(facts: CMakeFacts) -> list[str]:
-    """By `find_package`, pkg-config, libraries and programs."""
-    found: list[str | None] = []
+    """By `find_package`, pkg-config, libraries and programs; of what is downloaded that of which no sources are known."""
+    fetched = (package_for_cmake(entry.name) for entry in facts.fetched if source_package(entry.name) is None)
+    found: list[str | None] = [package for package in fetched if package is not None and not _HEAVY.fullmatch(package)]
     for name, required in sorted(facts.packages.items()):
         package = package_for_cmake(name)
         if package == "libboost-all-dev":
@@ -82,8 +92,8 @@ def cmake_needs(facts: CMakeFacts) -> list[str]:
     return _known(found)
 
 
-def manager_needs(tree: Tree, root: str) -> list[str]:
-    """What Conan's and vcpkg's files ask for, as packages of Debian."""
+def manager_needs(tree: Tree, root: str) -> tuple[list[str], list[str]]:
+    """What Conan's and vcpkg's files ask for, as packages of Debian, and the names of what is not known there."""
     names: list[str] = []
     for file in ("conanfile.txt", "conanfile.py", "test/conanfile.txt", "tests/conanfile.txt"):
         names += re.findall(r"(?<![\w./-])([a-z][\w.+-]{1,40})/[\w.\[<>=~^*]", tree.read(posixpath.join(root, file)) or "")
@@ -91,12 +101,36 @@ def manager_needs(tree: Tree, root: str) -> list[str]:
         manifest = json.loads(tree.read(posixpath.join(root, "vcpkg.json")) or "{}")
     except (ValueError, RecursionError):
         manifest = {}
-    wanted = manifest.get("dependencies") if isinstance(manifest, dict) else None
-    for entry in wanted if isinstance(wanted, list) else []:
-        names.append(str(entry.get("name", "")) if isinstance(entry, dict) else str(entry))
-    found = _known(package_for_cmake(name) or package_for_pkgconfig(name) for name in dict.fromkeys(names))
-    found = ["libboost-dev" if package == "libboost-all-dev" else package for package in found]
-    return [package for package in found if not _HEAVY.fullmatch(package)]
+    manifest = manifest if isinstance(manifest, dict) else {}
+    features = manifest.get("features")
+    parts = features if isinstance(features, list) else [*features.values()] if isinstance(features, dict) else []
+    for part in (manifest, *(part for part in parts[:_MAX_PACKAGES] if isinstance(part, dict))):
+        wanted = part.get("dependencies")
+        for entry in wanted if isinstance(wanted, list) else []:
+            name = entry.get("name") if isinstance(entry, dict) else entry
+            names += [name] if isinstance(name, str) and re.fullmatch(r"[\w.+-]{1,80}", name) else []
+    found, unknown = [], []
+    for name in list(dict.fromkeys(names))[:_MAX_PACKAGES]:
+        if name.startswith("vcpkg-") or name == manifest.get("name"):
+            continue
+        package = _managed(name)
+        if package is None:
+            unknown.append(name)
+        elif not _HEAVY.fullmatch(package):
+            found.append(package)
+    return found, unknown
+
+
+def _managed(name: str) -> str | None:
+    """The package of what Conan or vcpkg names: both say `boost-asio`, `nlohmann-json` and `libpng`."""
+    if re.fullmatch(r"boost([-_]\w.*)?", name):
+        part = name[6:].replace("_", "-")
+        return f"libboost-{part}-dev" if part in _BOOST else "libboost-test-dev" if part == "test" else "libboost-dev"
+    for spelled in (name, name.replace("-", "_"), name.removeprefix("lib"), re.sub(r"[-_](?:cpp|c|src)$", "", name)):
+        package = package_for_cmake(spelled) or package_for_pkgconfig(spelled) or package_for_library(spelled)
+        if package is not None:
+            return package
+    return None
 
 
 def meson_needs(texts: Iterable[str]) -> list[str]:

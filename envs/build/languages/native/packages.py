@@ -25,7 +25,7 @@ __all__ = [
 TEST_LIBRARIES: Final = frozenset(
     {
         "libgtest-dev", "libgmock-dev", "googletest", "catch2", "doctest-dev", "check", "libcmocka-dev", "libcunit1-dev", "libcppunit-dev",
-        "libcriterion-dev", "libcpputest-dev", "libboost-test-dev", "libunittest++-dev", "libunity-dev", "libbenchmark-dev",
+        "libcriterion-dev", "libcpputest-dev", "libboost-test-dev", "libunittest++-dev", "libbenchmark-dev",
     }
 )  # fmt: skip
 _PC_LOWER: Final = {name.lower(): package for name, package in PKGCONFIG.items()}

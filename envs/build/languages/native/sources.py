@@ -1,24 +1,43 @@
 """Projects that others fetch while configuring, and the Debian source packages that hold the same sources.
 
 FetchContent, CPM and submodules name a repository that a closed network does not reach. The source package of a newer Debian, or
-else of the image's own, is the same project, whole. It is unpacked below `SOURCES`, and CMake is told to look there.
+else of the image's own, is the same project, whole. It is unpacked below `SOURCES`, and CMake is told to look there. Which package that
+is stands in a table, or Debian says it: most packages name the repository that they come from as their home page.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from podgym.envs.build.languages.native.cmakefacts import Fetched
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS
 
-__all__ = ["CATCH3", "PREFIX", "SOURCES", "cmake_arguments", "fetch_sources", "source_package"]
+__all__ = [
+    "CATCH3",
+    "PREFIX",
+    "SOURCES",
+    "Source",
+    "Submodule",
+    "cmake_arguments",
+    "fetch_sources",
+    "fill_submodules",
+    "read_submodules",
+    "source_of",
+    "source_package",
+    "wanted_sources",
+]
 
 SOURCES: Final = f"{TOOLS}/sources"
 PREFIX: Final = f"{TOOLS}/prefix"
 CATCH3: Final = "catch2"
+_NOTHING: Final = f"{TOOLS}/nothing"
+"""A project without anything, for what cannot be had and may not be needed."""
 
 _NEWER: Final = "trixie"
 _RELEASED: Final = datetime(2023, 6, 10, tzinfo=UTC)
@@ -37,30 +56,143 @@ tomlplusplus=tomlplusplus trompeloeil=trompeloeil-cpp utf8cpp=utfcpp utfcpp=utfc
 xsimd=xsimd xtl=xtl xxhash=xxhash yamlcpp=yaml-cpp zlib=zlib zstd=libzstd
 """
 _PACKAGES: Final = dict(entry.split("=", 1) for entry in _NAMES.split())
+_PARTS: Final = {"unity": ("cjson", "tests/unity")}
+"""What is only a directory of another project's package: that one, and the directory."""
+_HOME: Final = re.compile(r"(?:github|gitlab)\.com[/:]([\w.-]{1,60}/[\w.-]{1,80}?)(?:\.git)?(?=/|$)", re.I)
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,79}")
+_TAG: Final = re.compile(r"[\w][\w./+-]{0,80}")
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,40}")
+_MAX: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A project whose sources are wanted."""
+
+    key: str
+    """Its directory below `SOURCES`."""
+    package: str
+    """Debian's source package; empty where it is found by `home`."""
+    home: str = ""
+    """`owner/name`, where it is developed."""
+    part: str = ""
+    """The directory of the package that it is."""
+    tags: tuple[str, ...] = ()
+    """What it is checked out by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule:
+    """One of `.gitmodules`."""
+
+    path: str
+    url: str
+    file: str = ""
+    """What other sources of it must have to be of use."""
+
+
+def read_submodules(text: str) -> list[Submodule]:
+    """Those of a `.gitmodules`."""
+    found: list[Submodule] = []
+    for section in re.split(r"^\s*\[submodule\b", text, flags=re.MULTILINE)[1 : _MAX + 1]:
+        path = re.search(r"^\s*path\s*=\s*([\w./+-]{1,200})\s*$", section, re.MULTILINE)
+        url = re.search(r"^\s*url\s*=\s*(\S{1,300})\s*$", section, re.MULTILINE)
+        if path is not None and not path[1].startswith("/") and ".." not in path[1].split("/"):
+            found.append(Submodule(path[1], url[1] if url is not None else ""))
+    return found
+
+
+def home_of(url: str) -> str:
+    """`owner/name` of a URL; empty for none that is known."""
+    found = _HOME.search(url)
+    return found[1] if found is not None else ""
 
 
 def source_package(name: str) -> str | None:
     """The source package of a project by the name that it is fetched under."""
-    return _PACKAGES.get(re.sub(r"[^a-z0-9]", "", name.lower()))
+    return _PACKAGES.get(_plain(name))
 
 
-def cmake_arguments(fetched: Iterable[Fetched]) -> str:
-    """Shell that adds to `$fetched` CMake's arguments for those projects whose sources are there."""
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _source(name: str, url: str, tag: str = "") -> Source | None:
+    home = home_of(url)
+    tags = (tag,) if _TAG.fullmatch(tag) and not _COMMIT.fullmatch(tag) else ()
+    for known in (name, posixpath.basename(home)):
+        if (package := source_package(known)) is not None:
+            return Source(package, package, home, tags=tags)
+        if _plain(known) in _PARTS:
+            package, part = _PARTS[_plain(known)]
+            return Source(_plain(known), package, home, part, tags)
+    key = re.sub(r"[^a-z0-9.+-]", "-", name.lower())
+    return Source(key, "", home, tags=tags) if home and _KEY.fullmatch(key) else None
+
+
+def source_of(entry: Fetched | Submodule) -> Source | None:
+    """Where sources of this may be had; None where nothing is known of it."""
+    if isinstance(entry, Submodule):
+        return _source(re.sub(r"-v?\d[\w.]*$", "", posixpath.basename(entry.path.rstrip("/"))), entry.url)
+    return _source(entry.name, entry.url, entry.tag)
+
+
+def wanted_sources(entries: Iterable[Fetched | Submodule], own: Iterable[str]) -> list[Source]:
+    """All of them once, without the project itself, which has these names."""
+    names = {_plain(name) for name in own} - {""}
+    published = {package for name in names if (package := source_package(name)) is not None}
+    found: dict[str, Source] = {}
+    for source in (source for entry in entries if (source := source_of(entry)) is not None):
+        if source.package in published or _plain(source.key) in names or _plain(posixpath.basename(source.home)) in names:
+            continue
+        before = found.get(source.key, source)
+        found[source.key] = replace(before, home=before.home or source.home, tags=tuple(dict.fromkeys((*before.tags, *source.tags))))
+    return list(found.values())[:_MAX]
+
+
+def fill_submodules(modules: Iterable[Submodule], sources: Sequence[Source]) -> str:
+    """Shell that puts sources in place of submodules that are empty; the repository's top is the working directory."""
+    keys = {source.key for source in sources}
+    lines: list[str] = []
+    for module in modules:
+        source = source_of(module)
+        if source is not None and source.key in keys:
+            path, place = shlex.quote(module.path), f"{SOURCES}/{source.key}"
+            lines.append(
+                f'[ -n "$(ls -A {path} 2>/dev/null)" ] || [ ! -e {place}/{shlex.quote(module.file) if module.file else ""} ] || '
+                f"{{ mkdir -p {path} && cp -r {place}/. {path}/; }}\n"
+            )
+    return "".join(lines)
+
+
+def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source]) -> str:
+    """Shell that sets `$fetched` to CMake's arguments for those projects whose sources are there, and `$absent` to those that have
+    the others be nothing."""
+    keys = {source.key for source in sources}
     lines: list[str] = []
     for entry in fetched:
-        package = source_package(entry.name)
-        if package is None or not re.fullmatch(r"[\w.+-]{1,80}", entry.name) or entry.how == "external":
+        if not re.fullmatch(r"[\w.+-]{1,80}", entry.name):
             continue
-        variable = f"FETCHCONTENT_SOURCE_DIR_{entry.name.upper()}" if entry.how == "fetchcontent" else f"CPM_{entry.name}_SOURCE"
-        lines.append(f'[ ! -d {SOURCES}/{package} ] || fetched="$fetched -D{variable}={SOURCES}/{package}"\n')
-    return "fetched=\n" + "".join(dict.fromkeys(lines))
+        variable = {
+            "fetchcontent": f"FETCHCONTENT_SOURCE_DIR_{entry.name.upper()}", "cpm": f"CPM_{entry.name}_SOURCE",
+            "external": f"PODGYM_SOURCE_{entry.name}",
+        }[entry.how]  # fmt: skip
+        nothing = f'absent="$absent -D{variable}={_NOTHING}"' if entry.how == "fetchcontent" else ":"
+        source = source_of(entry)
+        if source is not None and source.key in keys:
+            place = f"{SOURCES}/{source.key}"
+            lines.append(f'if [ -d {place} ]; then fetched="$fetched -D{variable}={place}"; else {nothing}; fi\n')
+        elif nothing != ":":
+            lines.append(f"{nothing}\n")
+    empty = f"mkdir -p {_NOTHING} && : >{_NOTHING}/CMakeLists.txt\n" if lines else ""
+    return f"fetched= absent=\n{empty}" + "".join(dict.fromkeys(lines))
 
 
-def fetch_sources(packages: Sequence[str], *, committed: datetime, catch: int, build_catch: bool) -> str:
-    """Shell that unpacks these source packages below `SOURCES`, as far as they can be had; never fails. They are of the Debian whose
+def fetch_sources(sources: Sequence[Source], *, committed: datetime, catch: int, build_catch: bool) -> str:
+    """Shell that unpacks these below `SOURCES`, as far as they can be had; never fails. They are of the Debian whose
     time is the commit's, and Catch2 is of the version that the tests include. `build_catch` also installs Catch2 of version 3, which
     the image's Debian has not, below `PREFIX`."""
-    if not packages:
+    if not sources:
         return ""
     build = f"""
 if [ -d {SOURCES}/{CATCH3} ] && [ ! -d {PREFIX} ]; then
@@ -73,9 +205,18 @@ fi
     newer, older = f'"{_NEWER} $own"', f'"$own {_NEWER}"'
     suites = newer if committed > _RELEASED else older
     catches = newer if catch > 2 else older
+    calls = [f"source_package {' '.join(map(shlex.quote, (one.key, one.package, one.home, one.part)))} || true\n" for one in sources]
     return f"""
 own=$(. /etc/os-release && echo "${{VERSION_CODENAME:-}}")
+homed() {{
+  for list in "$1"/lists/*_Sources*; do /usr/lib/apt/apt-helper cat-file "$list" 2>/dev/null; done | awk -v home="$2" '
+    BEGIN {{ home = tolower(home); split(home, part, "/"); page = part[1] ".github.io/" part[2] }}
+    $1 == "Package:" {{ name = $2 }}
+    $1 == "Homepage:" {{ url = tolower($2); sub(/\\/+$/, "", url); sub(/\\.git$/, "", url); sub(/^.*:\\/\\/(www\\.)?/, "", url)
+      if (url == "github.com/" home || url == "gitlab.com/" home || url == page) {{ print name; exit }} }}'
+}}
 source_package() {{
+  package=$2
   suites={suites}
   [ "$1" != {CATCH3} ] || suites={catches}
   [ ! -d {SOURCES}/"$1" ] || return 0
@@ -92,13 +233,16 @@ private={TOOLS}/apt-$suite
       timeout 120 apt-get -q -o Dir::Etc::SourceList="$private/sources.list" -o Dir::Etc::SourceParts=/dev/null \\
         -o Dir::State::Lists="$private/lists" -o Dir::Cache="$private/cache" update >/dev/null 2>&1 || true
     fi
+    [ -n "$2" ] || package=$(homed "$private" "$3")
+    [ -n "$package" ] || continue
     if (cd "$place" && timeout 180 apt-get -q -o Dir::Etc::SourceList="$private/sources.list" -o Dir::Etc::SourceParts=/dev/null \\
       -o Dir::State::Lists="$private/lists" -o Dir::Cache="$private/cache" -o APT::Sandbox::User=root \\
-      source --download-only "$1") >/dev/null 2>&1; then
+      source --download-only "$package") >/dev/null 2>&1; then
       for archive in "$place"/*.orig.tar.* "$place"/*.tar.*; do
         case $archive in *.asc|*.sig|*'*'*|*.debian.tar.*|*.orig-*) continue;; esac
         mkdir -p {SOURCES}/"$1"
         if tar -xf "$archive" -C {SOURCES}/"$1" --strip-components=1; then
+          [ -z "$4" ] || {{ mv {SOURCES}/"$1" "$place/whole" && mv "$place/whole/$4" {SOURCES}/"$1"; }} || continue
           echo "$(basename "$archive") of Debian $suite in place of a download" >>{INSTALL_LOG}
           break
         fi
@@ -108,9 +252,12 @@ private={TOOLS}/apt-$suite
     [ ! -d {SOURCES}/"$1" ] || break
   done
   rm -rf "$place"
-  [ -d {SOURCES}/"$1" ] || echo "not found: source package $1" >>{INSTALL_LOG}
+  [ -d {SOURCES}/"$1" ] || echo "not found: source package ${{2:-of $3}}" >>{INSTALL_LOG}
 }}
-for package in {" ".join(packages)}; do source_package "$package" || true; done
-rm -rf {TOOLS}/apt-*
+{"".join(calls)}rm -rf {TOOLS}/apt-*
 if [ ! -d {SOURCES}/googletest ] && [ -d /usr/src/googletest ]; then mkdir -p {SOURCES} && cp -r /usr/src/googletest {SOURCES}/; fi
+if [ -f {SOURCES}/unity/src/unity.c ] && [ ! -f {SOURCES}/unity/CMakeLists.txt ]; then
+  printf '%s\\n' 'cmake_minimum_required(VERSION 3.10)' 'project(unity C)' 'add_library(unity STATIC src/unity.c)' \\
+    'target_include_directories(unity PUBLIC src)' 'add_library(unity::framework ALIAS unity)' >{SOURCES}/unity/CMakeLists.txt
+fi
 {build if build_catch else ""}"""

@@ -52,10 +52,19 @@ BOOST = (
     "#define BOOST_TEST_MODULE unit\n#include <boost/test/included/unit_test.hpp>\n"
     "BOOST_AUTO_TEST_CASE(good) { BOOST_TEST(1 == 1); }\nBOOST_AUTO_TEST_CASE(bad) { BOOST_TEST(1 == 2); }\n"
 )
+CPPUTEST = """\
+#include <CppUTest/CommandLineTestRunner.h>
+#include <CppUTest/TestHarness.h>
+TEST_GROUP(group) {};
+TEST(group, good) { LONGS_EQUAL(1, 1); }
+TEST(group, bad) { LONGS_EQUAL(1, 2); }
+int main(int c, char **v) { return CommandLineTestRunner::RunAllTests(c, v); }
+"""
 FRAMEWORKS = [
     pytest.param(("check.h", CHECK, "-lcheck -lsubunit -lm -lrt -lpthread", "unit::suite::core::{}"), id="check"),
     pytest.param(("cmocka.h", CMOCKA, "-lcmocka", "unit::group::{}"), id="cmocka"),
     pytest.param(("criterion/criterion.h", CRITERION, "-lcriterion", "suite::{}"), id="criterion"),
+    pytest.param(("CppUTest/TestHarness.h", CPPUTEST, "-lCppUTest", "unit.group::{}"), id="cpputest"),
     pytest.param(("gtest/gtest.h", GTEST, "-lgtest -lgtest_main -lpthread", "unit.cpp::Suite::{}"), id="gtest"),
     pytest.param(("doctest/doctest.h", DOCTEST, "", "unit::{}"), id="doctest", marks=pytest.mark.slow),
     pytest.param(("catch2/catch.hpp", CATCH, "", "unit.global::{}"), id="catch2", marks=pytest.mark.slow),
@@ -87,7 +96,7 @@ def test_each_framework(tmp_path: Path, cases: Path, framework: tuple[str, str, 
     header, source, libraries, name = framework
     if not Path("/usr/include", header).exists():
         pytest.skip(f"{header} is not installed")
-    cpp = "cpp" if "gtest" in header or "test/" in header or "catch" in header or "doctest" in header else "c"
+    cpp = "cpp" if "gtest" in header or "test/" in header or "CppUTest" in header or "catch" in header or "doctest" in header else "c"
     (tmp_path / f"unit.{cpp}").write_text(source)
     compiler = "g++" if cpp == "cpp" else "gcc"
     subprocess.run(
@@ -142,3 +151,31 @@ def test_compilers_forgive_warnings_and_note_errors(tmp_path: Path, cases: Path)
     (tmp_path / "a.c").write_text("int f(void) { return g; }\n")
     assert subprocess.run([compiler, "-c", "a.c"], cwd=tmp_path, env=env, check=False, capture_output=True, timeout=60).returncode == 1
     assert "-c a.c" in broken.read_text()
+
+
+@pytest.mark.skipif(shutil.which("prove") is None, reason="prove is not installed")
+def test_prove_keeps_what_scripts_print(tmp_path: Path, cases: Path) -> None:
+    scripts = {
+        "good": "1..2\nok 1 - one\nok 2 - two\n",
+        "bad": "ok 1 - one\nnot ok 2\n1..2\n",
+        "torn": "1..3\nok 1 - lost\n",
+        "dies": "1..1\nok 1 - before\n",
+    }
+    (tmp_path / "t").mkdir()
+    for name, said in scripts.items():
+        ending = "exit 3" if name == "dies" else ""
+        (tmp_path / f"t/{name}.t").write_text(f"#!/bin/sh\nprintf '{said}'\n{ending}\n")
+    report = tmp_path / "report"
+    done = subprocess.run(
+        [str(cases.parent / "prove"), "-e", "/bin/sh", "t"],
+        cwd=tmp_path, env={"PATH": f"{cases.parent}:{os.environ['PATH']}", "PODGYM_REPORT": str(report)},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    files = [ReportFile(path.read_bytes(), f"tap/{path.stem}") for path in sorted(report.glob("tap/*.tap"))]
+    assert dict(parse_report("mixed", files, root=str(tmp_path)).outcomes) == {
+        "t-bad.t::2": "failed",
+        "t-bad.t::one": "passed",
+        "t-good.t::one": "passed",
+        "t-good.t::two": "passed",
+    }

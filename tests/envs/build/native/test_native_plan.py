@@ -188,7 +188,8 @@ def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> N
         CMAKE + "include(FetchContent)\nFetchContent_Declare(googletest GIT_REPOSITORY x GIT_TAG y)\nFetchContent_Declare(own URL z)\n"
     )
     made = plan({"CMakeLists.txt": fetching, ".gitmodules": '[submodule "f"]\n\tpath = extern/fmt\n\turl = x\n', **SOURCES})
-    assert "for package in googletest fmtlib;" in made.dependencies[0].run
+    for call in ("source_package googletest googletest ", "source_package fmtlib fmtlib "):
+        assert call in made.dependencies[0].run
     assert "-DFETCHCONTENT_SOURCE_DIR_GOOGLETEST=/opt/podgym/sources/googletest" in made.install[0].run
     assert "cp -r /opt/podgym/sources/fmtlib/. extern/fmt/" in made.install[0].run
     modern = plan({"CMakeLists.txt": CMAKE + "find_package(Catch2 3 REQUIRED)\n", **SOURCES})
@@ -202,11 +203,13 @@ def test_what_other_package_managers_would_bring(plan: Planner) -> None:
     files = {
         "CMakeLists.txt": CMAKE + "include(${CMAKE_BINARY_DIR}/conanbuildinfo.cmake)\nconan_basic_setup()\n",
         "conanfile.txt": "[requires]\nfmt/9.1.0\nnone/1.0\n",
-        "vcpkg.json": '{"dependencies": ["cjson", {"name": "gtest"}, 3]}',
+        "vcpkg.json": '{"name": "calc", "dependencies": ["cjson", {"name": "gtest"}, 3, "boost-filesystem", "vcpkg-cmake", "odd-one"],'
+        ' "features": {"more": {"dependencies": ["nlohmann-json", "calc"]}, "odd": 3}}',
         **SOURCES,
     }
     made = plan(files)
-    assert {"libfmt-dev", "libcjson-dev", "libgtest-dev"} <= set(made.packages)
+    assert {"libfmt-dev", "libcjson-dev", "libgtest-dev", "libboost-filesystem-dev", "nlohmann-json3-dev"} <= set(made.packages)
+    assert any(note.endswith("Conan or vcpkg would bring: none, odd-one") for note in made.notes)
     assert "conan_basic_setup" in made.install[0].run
     assert "libgtest-dev" not in plan({**files, "vcpkg.json": "[[["}).packages
 

@@ -228,6 +228,20 @@ def test_cases_of_a_program_that_ctest_takes_for_one_test(tmp_path: Path, plan: 
     assert code != 0 and outcomes == {name: "failed", **cases}, machine.log
 
 
+def test_tests_of_changed_files_alone(tmp_path: Path, plan: Planner) -> None:
+    needs("cmake", "cc")
+    files = {"CMakeLists.txt": CMAKE, "tests/CMakeLists.txt": CMAKE_TESTS, **BASE, **HIDDEN}
+    made = plan(files, changed=("src/calc.c", "tests/test_add.c"))
+    machine = Machine(tmp_path, made.model_copy(update={"tests": made.changed}))
+    machine.install(files)
+    code, outcomes = machine.test()
+    assert code != 0 and outcomes == {"test_add": "failed"}, machine.log
+    # All of them where none can be told from the files.
+    made = plan(files, changed=("src/calc.c", "tests/data/odd.json"))
+    machine.plan = made.model_copy(update={"tests": made.changed})
+    assert set(machine.test()[1]) == {"test_add", "test_twice"}, machine.log
+
+
 def test_switches_of_ci_that_do_not_build_here_are_left_out(tmp_path: Path, plan: Planner) -> None:
     needs("cmake", "cc")
     text = CMAKE + 'option(CALC_EXTRA "x" OFF)\nif(CALC_EXTRA)\n  add_executable(extra src/extra.c)\nendif()\n'
