@@ -35,7 +35,7 @@ def is_check(command: Command, tree: Tree) -> bool:
     if command.program in _CHECKS or any(_CHECK_SCRIPTS.fullmatch(name.partition(":")[2]) for name in command.via[1:]):
         return True
     texts = [one.text for one in command.words]
-    if command.program == "tsc":
+    if command.program in ("tsc", "tsgo"):
         return "--noEmit" in texts or "-v" in texts or "--version" in texts or _emits_nothing(command, texts, tree)
     if command.program == "node" and len(texts) == 3 and texts[1] in ("-e", "-p", "--eval", "--print"):
         return re.fullmatch(r"\s*require\([^()]*\.json['\"]\);?\s*", texts[2]) is not None

@@ -4,6 +4,7 @@ services are set up by."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -65,7 +66,7 @@ def environment(tree: Tree, ci: CiFacts, dependencies: Mapping[str, str], *, nod
 
 
 def ci_variables(ci: CiFacts) -> dict[str, str]:
-    """Of the steps that run tests; where none is seen to, of all jobs."""
+    """Those that half of the steps set that run tests, as the first one does; where no step is seen to, those of all jobs."""
     return {name: value for name, value in _of_tests(ci).items() if _harmless(name, value)}
 
 
@@ -77,10 +78,8 @@ def _node_options(ci: CiFacts) -> list[str]:
 
 def _of_tests(ci: CiFacts) -> Mapping[str, str]:
     steps = [one for one in ci.steps if _TESTS.search(one.line[:1000]) and not _INSTALLS.search(one.line[:1000])]
-    found: dict[str, str] = {}
-    for step in steps:
-        for name, value in step.env.items():
-            found.setdefault(name, value)
+    named = Counter(name for step in steps for name in step.env)
+    found = {name: value for step in reversed(steps) for name, value in step.env.items() if 2 * named[name] >= len(steps)}
     return dict(list((found if steps else ci.env).items())[:_MAX])
 
 
@@ -88,5 +87,5 @@ def _harmless(name: str, value: str) -> bool:
     if not re.fullmatch(r"[A-Za-z_]\w{0,60}", name, re.ASCII) or _OF_OTHERS.fullmatch(name):
         return False
     if name == "NODE_ENV":
-        return value in ("test", "testing", "ci", "development")
+        return value == "test"
     return len(value) < 300 and value.isprintable() and "$" not in value

@@ -13,6 +13,7 @@ def test_tests_run_under_the_variables_of_the_step_that_runs_them_in_ci() -> Non
         CiStep(line="npm ci", env={"TZ": "Asia/Tokyo", "NODE_ENV": "production"}),
         CiStep(line="npm run test:unit -- --ci", env={"TZ": "Europe/Oslo", "LANG": "de_DE.UTF-8", "MYLIB_STRICT": "1"}),
         CiStep(line="npx mocha", env={"TZ": "UTC", "FORCE_COLOR": "0", "NODE_ENV": "test"}),
+        CiStep(line="npm test", env={"TZ": "UTC", "LANG": "C", "FORCE_COLOR": "0", "NODE_ENV": "test", "MYLIB_STRICT": "2", "ODD": "1"}),
     )
     made = plan(PACKAGE, "test/a.js", ci=CiFacts(steps=steps, env={"STAGE": "deploy"}))
     wanted = {"TZ": "Europe/Oslo", "LANG": "de_DE.UTF-8", "MYLIB_STRICT": "1", "FORCE_COLOR": "0", "NODE_ENV": "test"}
