@@ -262,6 +262,32 @@ mod inner { #[cfg(test)] mod deep { } }
 """
 
 
+@pytest.mark.parametrize(
+    ("condition", "is_test"),
+    [
+        ('all(test, feature = "std")', True),
+        ('all(test, any(feature = "a", feature = "b"))', True),
+        ("all(\n    test,\n    not(miri),\n)", True),
+        ('all(feature = "std", test)', True),
+        ("all( test )", True),
+        ("not(test)", False),
+        ("any(test, doc)", False),
+        ("all(unix, not(test))", False),
+        ("all(unix, any(doc, test))", False),
+        ("all(tested, unix)", False),
+    ],
+)
+def test_modules_for_tests_of_some_features_are_tests(condition: str, is_test: bool) -> None:
+    source = f"fn f() {{}}\n#[cfg({condition})]\nmod more {{ fn t() {{}} }}\n".encode()
+    assert (b"mod more" not in with_tests_of(source, b"")) is is_test
+
+
+def test_modules_of_one_name_are_each_restored() -> None:
+    source = b'#[cfg(all(test, feature = "a"))]\nmod tests { fn a() {} }\n#[cfg(all(test, not(feature = "a")))]\nmod tests { fn b() {} }\n'
+    assert with_tests_of(source, source) == source
+    assert with_tests_of(source.replace(b"fn b() {}", b""), source) == source
+
+
 def test_tests_inside_rust_sources_are_restored() -> None:
     weakened = RUST.replace(b"assert_eq!(1, 1)", b"").replace(b"'{' }", b"'x' }")
     restored = with_tests_of(weakened, RUST)

@@ -1,4 +1,4 @@
-"""Tests inside a Rust source file: the modules at its top level that are `#[cfg(test)]`.
+"""Tests inside a Rust source file: the modules at its top level that are `#[cfg(test)]`, or `#[cfg(all(test, …))]`.
 
 They share the file with what the agent may change, so neither dropping the file nor keeping it is right: the agent's file
 is graded with its test modules replaced by those of the base, or of the hidden version where the fix changes them. A lexer
@@ -9,13 +9,15 @@ others, doctests and `mod tests;` (whose file is protected by its name) stay as 
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["readable", "with_tests_of"]
 
 _TOKEN: Final = re.compile(
-    r"""//[^\n]*|/\*|(?<!\w)[bc]?r(?P<hashes>\#{0,255})"|[bc]?"|b?'(?:\\[^\n][^'\n]{0,10}?|[^\\'\n])'|[{}]|(?P<cfg>\#\[\s*cfg\s*\(\s*test\s*\)\s*\])""",
+    r"""//[^\n]*|/\*|(?<!\w)[bc]?r(?P<hashes>\#{0,255})"|[bc]?"|b?'(?:\\[^\n][^'\n]{0,10}?|[^\\'\n])'|[{}]|"""
+    r"""(?P<cfg>\#\[\s*cfg\s*\(\s*(?:test\s*|all\s*\((?:\s*test\s*[,)][^\]]{0,300}|[^\]]{0,300},\s*test\s*,?\s*\)\s*))\)\s*\])""",
 )
 _COMMENT: Final = re.compile(r"/\*|\*/")
 _STRING: Final = re.compile(r'\\.|"', re.DOTALL)
@@ -44,14 +46,18 @@ def with_tests_of(data: bytes, reference: bytes) -> bytes:
     """`data` with the test modules of `reference` and none of its own. Raises `ValueError` where either is not `readable`."""
     text, other = _text(data), _text(reference)
     own, wanted = _modules(text), _modules(other)
-    remaining = {module.name: other[module.start : module.end] for module in wanted}
+    remaining: dict[str, deque[str]] = {}
+    for module in wanted:
+        remaining.setdefault(module.name, deque()).append(other[module.start : module.end])
     parts: list[str] = []
     position = 0
     for module in own:
-        parts += [text[position : module.start], remaining.pop(module.name, "")]
+        # Several of one name are for different features.
+        bodies = remaining.get(module.name)
+        parts += [text[position : module.start], bodies.popleft() if bodies else ""]
         position = module.end
     parts.append(text[position:])
-    parts += [f"\n{body}\n" for body in remaining.values()]
+    parts += [f"\n{body}\n" for bodies in remaining.values() for body in bodies]
     return "".join(parts).encode("utf-8", "surrogateescape")
 
 
