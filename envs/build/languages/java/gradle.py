@@ -14,7 +14,8 @@ from typing import Final
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PlanRequest
-from podgym.envs.build.languages.java.gradlebuild import GradleBuild, find_build, runs_on
+from podgym.envs.build.languages.java.gradleadded import added_to_gradle
+from podgym.envs.build.languages.java.gradlebuild import BUILD_FILES, SETTINGS, GradleBuild, find_build, runs_on
 from podgym.envs.build.languages.java.gradletools import get_gradle, gradle_properties, gradle_wrapper, init_script
 from podgym.envs.build.languages.java.jdk import JavaNeeds, Jdk, choose_jdk, major, pinned_java
 from podgym.envs.build.languages.java.paths import SOURCES, JavaTestPaths, class_of, source_set
@@ -128,6 +129,9 @@ class _Commands:
 
     def __init__(self, request: PlanRequest, build: GradleBuild, tests: Sequence[tuple[str, str]], jdk: Jdk) -> None:
         self._request, self._build, self._tests, self._jdk = request, build, tests, jdk
+        before = GradleBuild(request.base, build.root).projects
+        self._made = [test for test in tests if test[0] not in before]
+        """In projects that the fix makes: Gradle refuses a task of a project that is not there."""
 
     def tools(self, gradle: str, url: str) -> tuple[Step, ...]:
         """Java and Gradle."""
@@ -153,14 +157,16 @@ class _Commands:
 
     def install(self) -> tuple[Step, ...]:
         """One class of tests a task, online; then offline."""
-        run = prelude(self._request.exports) + _INSTALL.format(
-            top=shlex.quote(self._build.root or "."), warm=self._line(self._warm()), plain=self._line({})
-        )
+        run = prelude(self._request.exports) + added_to_gradle(self._build, self._request.base)
+        run += _INSTALL.format(top=shlex.quote(self._build.root or "."), warm=self._line(self._warm()), plain=self._line({}))
         return (Step(run=run, timeout_s=self._request.step_timeout_s),)
 
     def command(self, classes: Mapping[tuple[str, str], Sequence[str]] | None = None) -> TestCommand:
         """All tests of the tasks, or the named classes of each."""
-        script = f"set -u\nexec {self._line(classes or {}, only=classes is not None)}\n"
+        chosen = self._made if classes is None else [test for test in self._made if test in classes]
+        more = "".join(self._guarded(test, (classes or {}).get(test, ())) for test in chosen)
+        start, end = ("set --\n", ' "$@"') if more else ("", "")
+        script = f"set -u\n{start}{more}exec {self._line(classes or {}, only=classes is not None)}{end}\n"
         return TestCommand(
             framework="program",
             script=script,
@@ -185,12 +191,23 @@ class _Commands:
     def _line(self, classes: Mapping[tuple[str, str], Sequence[str]], *, only: bool = False) -> str:
         words = [f"{BIN}/gradle", "--continue"]
         for test in self._tests:
-            if only and test not in classes:
-                continue
-            words.append(f"{self._build.projects[test[0]]}:{test[1]}")
-            for name in classes.get(test, ()):
-                words += ["--tests", f"*{name}"]
+            if test not in self._made and (test in classes or not only):
+                words += self._words(test, classes.get(test, ()))
         return shlex.join(words)
+
+    def _words(self, test: tuple[str, str], classes: Sequence[str]) -> list[str]:
+        words = [f"{self._build.projects[test[0]]}:{test[1]}"]
+        for name in classes:
+            words += ["--tests", f"*{name}"]
+        return words
+
+    def _guarded(self, test: tuple[str, str], classes: Sequence[str]) -> str:
+        """A line that adds the task where its project is there: named by the settings, or with a build file of its own."""
+        place = posixpath.relpath(test[0] or ".", self._build.root or ".")
+        name = self._build.projects[test[0]].removeprefix(":")
+        files = " || ".join(f"[ -f {shlex.quote(f'{place}/{file}')} ]" for file in BUILD_FILES)
+        named = f"grep -qsF -- {shlex.quote(name)} {' '.join(SETTINGS)}"
+        return f'if {named} || {files}; then set -- "$@" {shlex.join(self._words(test, classes))}; fi\n'
 
     def changed(self) -> dict[tuple[str, str], list[str]]:
         """Classes of the changed tests by task."""

@@ -135,16 +135,17 @@ class GradleBuild:
         return "\n".join(text for path, text in self.scripts.items() if posixpath.dirname(path) not in others)
 
     @cached_property
-    def _names(self) -> dict[str, str]:
+    def names(self) -> dict[str, str]:
         """Values by name, of property files, version catalogues and plain assignments."""
         found: dict[str, str] = {}
         for path, text in self.scripts.items():
             if path.endswith(".toml"):
                 try:
-                    versions = tomllib.loads(self.tree.read(path) or "").get("versions", {})
-                except tomllib.TOMLDecodeError:
+                    versions = tomllib.loads(self.tree.read(path) or "").get("versions")
+                except (ValueError, RecursionError):
                     continue
-                found.update({re.sub(r"[-_]", ".", name): value for name, value in versions.items() if isinstance(value, str)})
+                entries = versions.items() if isinstance(versions, dict) else ()
+                found.update({re.sub(r"[-_]", ".", name): value for name, value in entries if isinstance(value, str)})
             else:
                 found.update(
                     re.findall(
@@ -156,7 +157,7 @@ class GradleBuild:
     def _number(self, text: str) -> int | None:
         name = re.sub(r"^(?:project\.|rootProject\.|ext\.|libs\.versions\.)+", "", text)
         name = re.sub(r"\.(?:get|toInt|asInt|toInteger|toString)$", "", re.sub(r"\.(?:get|toInt|asInt|toInteger)$", "", name))
-        return major(text.replace("_", ".")) or major(self._names.get(name, ""))
+        return major(text.replace("_", ".")) or major(self.names.get(name, ""))
 
     def toolchains(self, directories: Iterable[str]) -> tuple[int, ...]:
         """JDKs that are asked for."""

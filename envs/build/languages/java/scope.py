@@ -50,6 +50,10 @@ class Scope:
         """Its directory relative to the root's; `.` for the root."""
         return posixpath.relpath(pom.directory or ".", self.root.directory or ".")
 
+    def file(self, pom: Pom) -> str:
+        """Its POM relative to the root's directory."""
+        return posixpath.relpath(pom.path, self.root.directory or ".")
+
     def selector(self, pom: Pom) -> str:
         """For `-pl`."""
         return self.place(pom) if posixpath.basename(pom.path) == "pom.xml" else f":{pom.own.artifact}"

@@ -47,7 +47,10 @@ SKIPPED: Final = (
     "modernizer.skip", "pmd.skip", "rat.skip", "revapi.skip", "rewrite.skip", "sonar.skip", "sort.skip", "spotbugs.skip",
     "spotless.apply.skip", "spotless.check.skip", "tidy.skip", "versions.skip", "xml.skip", "jacoco.skip", "cobertura.skip",
     "maven.buildNumber.skip", "skip.installnodenpm", "skip.installnodecorepack", "skip.installyarn", "skip.npm", "skip.yarn", "skip.pnpm",
-    "skip.npx", "skip.bower", "skip.gulp", "skip.grunt", "skip.webpack", "skip.corepack", "skip.bun",
+    "skip.npx", "skip.bower", "skip.gulp", "skip.grunt", "skip.webpack", "skip.corepack", "skip.bun", "air.check.skip-all", "airbase.skip",
+    "baseline.skip", "basepom.check.skip-all", "bnd.baseline.skip", "copyright.skip", "dependency-scope.skip", "detekt.skip",
+    "duplicate-finder.skip", "gcf.skip", "jxr.skip", "ktlint.skip", "maven.source.skip", "ossindex.skip", "pgpverify.skip",
+    "scalastyle.skip", "spring-javaformat.apply.skip", "spring-javaformat.validate.skip", "spotless.skip", "jqassistant.skip", "skipPitest",
 )  # fmt: skip
 
 _FLAGS: Final = (
@@ -143,8 +146,9 @@ def maven_wrapper(*, wanted: int, lowest: int, flags: Sequence[str], trust: bool
             "esac",
         ]
     lines += [
-        f'exec {MAVEN}/bin/mvn $offline $lenient -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
-        f'-Dmaven.repo.local={TOOLS}/m2 {shlex.join(told)} "$@"'
+        f"told=$(cat {TOOLS}/told 2>/dev/null)",
+        f'exec {MAVEN}/bin/mvn $offline $lenient $told -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
+        f'-Dmaven.repo.local={TOOLS}/m2 {shlex.join(told)} "$@"',
     ]
     return "\n".join(lines) + "\n"
 

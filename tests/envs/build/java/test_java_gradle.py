@@ -62,6 +62,40 @@ def test_the_tasks_of_the_touched_projects() -> None:
         assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
 
 
+def test_a_project_that_the_fix_makes_is_tested_where_it_is() -> None:
+    base = {path: text for path, text in BUILD.items() if not path.startswith("core/db/")}
+    base["settings.gradle.kts"] = BUILD["settings.gradle.kts"].replace(', ":core:db"', "")
+    tests = ["api/src/test/java/a/BTest.java", "core/db/src/test/java/a/DbTest.java"]
+    plan = JAVA.plan(request(BUILD, base=base, source=["api/src/main/java/a/B.java"], tests=tests))
+    assert 'gradle --continue :api:test "$@"\n' in plan.tests[0].script and ":core:db" not in plan.install[0].run
+    (guard,) = (line for line in plan.changed[0].script.splitlines() if line.startswith("if "))
+    assert "grep -qsF -- core:db settings.gradle" in guard and guard.endswith("set -- \"$@\" :core:db:test --tests '*DbTest'; fi")
+    for script in (plan.tests[0].script, plan.changed[0].script):
+        assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_what_only_the_fix_s_files_name_is_fetched_by_name() -> None:
+    catalogue = '[versions]\njava = "17"\nx = "2"\n[libraries]\nold = "a:b:1"\nnew = { module = "org.x:new", version.ref = "x" }\n'
+    fixed = {
+        **BUILD,
+        "gradle/libs.versions.toml": catalogue + '[plugins]\nk = { id = "org.k", version = "3" }\n',
+        "api/build.gradle.kts": BUILD["api/build.gradle.kts"] + 'val v = "9"\ndependencies { implementation("org.y:z:$v") }\n// secret\n',
+    }
+    tests = ["api/src/test/java/a/BTest.java"]
+    (step,) = JAVA.plan(request(fixed, base=BUILD, source=["api/build.gradle.kts"], tests=tests)).install
+    assert "['a:b:1', 'org.k:org.k.gradle.plugin:3', 'org.x:new:2', 'org.y:z:9'].each" in step.run
+    assert "secret" not in step.run and subprocess.run(["sh", "-n"], input=step.run, text=True, check=False).returncode == 0
+    assert "/added" not in JAVA.plan(request(BUILD, source=["api/src/main/java/a/B.java"], tests=tests)).install[0].run
+
+
+@pytest.mark.parametrize(
+    "text", ["versions = 1", "[versions]\na = 1\n[libraries]\nb = 2\nc = { module = 3 }\n", "[plugins]\np = [1]\n", "x = " + 5000 * "1"]
+)
+def test_any_catalogue_can_be_read(text: str) -> None:
+    plan = JAVA.plan(request({**BUILD, "gradle/libs.versions.toml": text}, base=BUILD, tests=["api/src/test/java/a/BTest.java"]))
+    assert plan.build_system == "gradle"
+
+
 @pytest.mark.parametrize(
     ("sources", "task"),
     [("test", "test"), ("test-jdk17", "test"), ("testFixtures", "test"), ("jvmTest", "jvmTest"), ("commonTest", "jvmTest")],

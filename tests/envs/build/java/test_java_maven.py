@@ -81,6 +81,34 @@ def test_modules_are_tested_with_what_they_need_each_level_on_its_own() -> None:
     shell_is_sound(plan)
 
 
+def test_a_module_that_the_fix_makes_is_built_where_it_is() -> None:
+    base = {path: text for path, text in MODULES.items() if not path.startswith("web/")}
+    base["pom.xml"] = MODULES["pom.xml"].replace("<module>web</module>", "")
+    tests = ["core/src/test/java/a/BTest.java", "web/src/test/java/a/WebTest.java"]
+    plan = JAVA.plan(request(MODULES, base=base, source=["core/src/main/java/a/B.java"], tests=tests))
+    for script in (plan.tests[0].script, plan.install[0].run):
+        assert "tested core" in script and "if [ -f web/pom.xml ]; then\ntested web\n" in script
+        assert "if [ -f core/pom.xml ]" not in script
+    shell_is_sound(plan)
+
+
+def test_what_ci_tells_every_run_of_the_tests_is_told_too() -> None:
+    body = "<profiles><profile><id>jdk9</id></profile><profile><id>release</id></profile></profiles><url>${flavour}</url>"
+    files = {**PLAIN, "pom.xml": pom(body)}
+    asked = {"source": ["src/main/java/a/B.java"], "tests": ["src/test/java/a/BTest.java"]}
+    commands = [
+        "./mvnw -B verify -Pjdk9,release,unknown -Dflavour=a/b -DskipITs -Dother=1",
+        "cd x && mvn test -P jdk9 -D flavour=a/b -DskipITs | tee log",
+        "mvn deploy -DskipTests",
+        "mvn package -DskipTests -Pnone",
+    ]
+    plan = JAVA.plan(request(files, commands=commands, **asked))
+    assert "printf '%s ' -Pjdk9 -Dflavour=a/b > /opt/podgym/told\n" in plan.dependencies[0].run
+    shell_is_sound(plan)
+    plan = JAVA.plan(request(files, commands=[*commands, "mvn verify"], **asked))
+    assert "/opt/podgym/told\n" not in plan.dependencies[0].run.replace("told=$(cat /opt/podgym/told 2>/dev/null)", "")
+
+
 def test_a_project_that_is_not_at_the_root() -> None:
     files = {f"java/{path}": text for path, text in PLAIN.items()} | {"setup.py": ""}
     plan = JAVA.plan(request(files, source=["java/src/main/java/a/B.java"], tests=["java/src/test/java/a/BTest.java"]))
