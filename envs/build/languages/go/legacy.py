@@ -70,7 +70,7 @@ def pinned_modules(tree: Tree) -> Mapping[str, str]:
     found: dict[str, str] = {}
     try:
         projects = tomllib.loads(tree.read("Gopkg.lock") or "").get("projects", [])
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         projects = []
     for project in projects if isinstance(projects, list) else []:
         if isinstance(project, dict) and isinstance(project.get("name"), str):

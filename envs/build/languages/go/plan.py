@@ -17,6 +17,7 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.debian import lacking
 from podgym.envs.build.languages.go.arguments import build_tags
+from podgym.envs.build.languages.go.generate import generators
 from podgym.envs.build.languages.go.gomod import GoMod, Modules, differing
 from podgym.envs.build.languages.go.legacy import import_path, pinned_modules
 from podgym.envs.build.languages.go.script import (
@@ -31,7 +32,7 @@ from podgym.envs.build.languages.go.script import (
     run_script,
 )
 from podgym.envs.build.languages.go.source import debian_packages, uses_cgo
-from podgym.envs.build.languages.go.toolchain import choose_go, needed
+from podgym.envs.build.languages.go.toolchain import choose_go, needed, pinned_go
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
 from podgym.sandbox import Limits, Step
@@ -73,6 +74,7 @@ class _Plan:
             request.ci.versions.get("go", ()),
             committed=request.committed,
             asked=request.toolchain,
+            stated=pinned_go(request.base, [directory or "" for directory in by_module]),
             catalogue=request.catalogue,
         )
         cut = (request.committed.astimezone(UTC) + timedelta(days=1)).strftime("%Y-%m-%d")
@@ -164,6 +166,7 @@ class _Plan:
             tracked=tuple(file for file in ("go.mod", "go.sum") if f"{prefix}{file}" in request.base),
             vendor=vendored and f"{prefix}vendor/modules.txt" in request.base,
             link=link,
+            generators=generators(request.ci),
             alone=directory is not None and self.base.workspace(directory) is not None and not self.base.in_workspace(directory),
         )
 

@@ -85,7 +85,15 @@ older() {{
   done
   return 1
 }}
-if ! every && {{ [ -z "{touched}" ] || programs {touched} >/dev/null 2>&1 || ! older; }}; then
+generated() {{
+  [ -n {generators} ] || return 1
+  timeout 600 sh -c {generators} >&2 || true
+  # What it makes anew of the repository's own files is the repository's business.
+  git -C "$top" checkout -q -- . || return 1
+  [ -n "$(git -C "$top" ls-files --others | head -n 1)" ] && every || return 1
+  echo "made by CI's generators, without which the tests do not compile" >> "$log"
+}}
+if ! every && ! generated && {{ [ -z "{touched}" ] || programs {touched} >/dev/null 2>&1 || ! older; }}; then
   echo "not all test packages compile" >> "$log"
   good={no_source}
   for one in {touched}; do if GOFLAGS="$writable $flags" go build -o /dev/null {tags} "$one"; then good=1; fi; done
@@ -145,6 +153,8 @@ class Unit:
     """The path that the repository is imported under, where it is compiled without modules."""
     older: str = ""
     """The minor version that the code is of, where the image has a newer one."""
+    generators: tuple[tuple[str, str], ...] = ()
+    """Directory and line of what makes files that the repository lacks."""
     alone: bool = False
     """There is a workspace above that does not use the module."""
 
@@ -206,6 +216,7 @@ def compile_script(unit: Unit) -> str:
         no_source="" if unit.touched else "1",
         touched=shlex.join(unit.touched),
         tracked=" ".join(unit.tracked),
+        generators=shlex.quote("\n".join(f'cd "{WORKDIR}"/{shlex.quote(place)} && {line}' for place, line in unit.generators)),
     )
 
 

@@ -13,9 +13,18 @@ from typing import Final
 from podgym.envs.build.catalogue import BaseImage, Catalogue, version_key
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.go.gomod import GoMod, least_go
+from podgym.envs.build.tree import Tree
 
-__all__ = ["Choice", "choose_go", "needed", "released_by"]
+__all__ = ["Choice", "choose_go", "needed", "pinned_go", "released_by"]
 
+_FILES: Final = (
+    (".go-version", r"^[ \t]*(?:go)?(\d+\.\d+(?:\.\d+)?)[ \t\r]*$"),
+    (".tool-versions", r"^[ \t]*(?:golang|go)[ \t]+(\d+\.\d+(?:\.\d+)?)\b"),
+    ("mise.toml", r"^[ \t]*[\"']?(?:core:)?go[\"']?[ \t]*=[ \t]*[\"'](\d+\.\d+(?:\.\d+)?)[\"']"),
+    (".mise.toml", r"^[ \t]*[\"']?(?:core:)?go[\"']?[ \t]*=[ \t]*[\"'](\d+\.\d+(?:\.\d+)?)[\"']"),
+)
+"""Of version managers."""
+_MAX_TEXT: Final = 20_000
 _FIRST: Final = (2012, 1)
 """Go 1.0 is of March 2012; since 1.5 of August 2015 there is a release each February and August."""
 
@@ -45,19 +54,33 @@ def needed(files: Iterable[GoMod]) -> str:
     return f"go{least}" if len(parts) > 2 else f"go{least}.0"
 
 
-def choose_go(files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime, asked: str, catalogue: Catalogue) -> Choice:
-    """Where none is new enough it is the newest, to which the build adds what is needed.
+def pinned_go(tree: Tree, directories: Iterable[str]) -> str:
+    """The version that a version manager's file pins, in the first of `directories` that has one, or at the top; empty without."""
+    for directory in dict.fromkeys((*directories, "")):
+        for name, pattern in _FILES:
+            text = tree.read(f"{directory}/{name}" if directory else name) or ""
+            if match := re.search(pattern, text[:_MAX_TEXT], re.MULTILINE):
+                return match[1]
+    return ""
+
+
+def choose_go(
+    files: Iterable[GoMod], ci: Iterable[str], *, committed: datetime, asked: str, stated: str = "", catalogue: Catalogue
+) -> Choice:
+    """`stated` is what a version manager's file says. Where no image is new enough it is the newest, and the build adds what is needed.
 
     Raises `BuildError` (no_toolchain) where there is none at all.
     """
     files = list(files)
     least = asked or least_go(files)
     pinned = max((file.toolchain for file in files if re.match(r"\d+\.\d+", file.toolchain)), key=version_key, default="")
+    by = "the toolchain line of go.mod" if pinned else "a version manager's file"
+    pinned = pinned or stated
     named = [version for version in ci if re.fullmatch(r"\d+\.\d+(\.[\dx]+)?", version) and version_key(version) >= version_key(least)[:2]]
     if asked:
         best, why = asked, "asked for"
     elif pinned:
-        best, why = pinned, "the toolchain line of go.mod"
+        best, why = pinned, by
     elif named:
         best, why = max(named, key=version_key), "the newest version that CI names"
     else:

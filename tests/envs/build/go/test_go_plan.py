@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from podgym_test_kit.plans import plan_of, request, tree
 
 from podgym.envs.build.catalogue import Catalogue
-from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.go import GO
 from podgym.envs.build.plan import BuildPlan
@@ -57,6 +57,21 @@ def test_a_module_is_compiled_and_tested_offline() -> None:
 def test_the_toolchain_is_what_the_files_ask_for(gomod: str, ci: tuple[str, ...], version: str) -> None:
     made = plan({**SINGLE, "go.mod": f"module example.org/a\n{gomod}"}, ci=CiFacts(versions={"go": ci}))
     assert made.toolchain == version and made.base == f"golang:{version}-bookworm"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".go-version", "1.21.4\n"),
+        (".go-version", ""),
+        (".tool-versions", "nodejs 20.1\ngolang 1.21.4\n"),
+        ("mise.toml", '[tools]\nnode = "20"\ngo = "1.21"\n'),
+    ],
+)
+def test_a_version_manager_s_file_pins_the_toolchain(path: str, text: str) -> None:
+    made = plan({**SINGLE, path: text}, ci=CiFacts(versions={"go": ("1.23",)}))
+    expected = ("1.21", "a version manager's file") if text else ("1.23", "the newest version that CI names")
+    assert (made.toolchain, made.why_toolchain) == expected
 
 
 def test_a_present_image_that_is_new_enough_goes_before_an_absent_one() -> None:
@@ -139,6 +154,24 @@ def test_modules_that_only_the_fix_requires_are_fetched() -> None:
 def test_c_in_a_package_names_its_debian_packages() -> None:
     files = {**SINGLE, "calc/c.go": 'package calc\n/*\n#cgo pkg-config: libpcap\n*/\nimport "C"\n'}
     assert plan(files, ci=CiFacts(packages=("make", "zsh"))).packages == ("zsh", "libpcap-dev")
+
+
+def test_ci_s_generators_are_kept_for_tests_that_do_not_compile_without() -> None:
+    tool = "go install golang.org/x/tools/cmd/stringer@v0.1.0"
+    lines = [
+        "git config x y",
+        tool,
+        "make generate && go vet ./...",
+        "go test ./...",
+        "make assets",
+    ]
+    other = CiStep(line="make proto", job="ci:other")
+    steps = (other, *(CiStep(line=line, directory="sub", job="ci:test") for line in lines))
+    (step,) = plan(SINGLE, ci=CiFacts(steps=steps)).install
+    made = step.run.replace("'\\''", "'")
+    assert f'cd "/testbed"/sub && {tool}\ncd "/testbed"/sub && make generate' in made
+    assert "make assets" not in step.run and "make proto" not in step.run
+    assert "timeout 600 sh -c ''" in plan(SINGLE).install[0].run
 
 
 def test_a_repository_without_go_is_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 from podgym_test_kit.machine import Machine
 from podgym_test_kit.plans import plan_of, request
 
+from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.languages.go import GO
 from podgym.envs.build.plan import TOOLS
 
@@ -38,9 +39,9 @@ VENDORED = {
 }
 
 
-def made(folder: Path, files: dict[str, str]) -> Machine:
+def made(folder: Path, files: dict[str, str], ci: CiFacts | None = None) -> Machine:
     exports = {"GOPROXY": "off", "GOSUMDB": "off"}
-    asked = request(files, source=["calc/calc.go"], tests=["calc/calc_test.go"], exports=exports)
+    asked = request(files, source=["calc/calc.go"], tests=["calc/calc_test.go"], ci=ci, exports=exports)
     return Machine(folder, plan_of(GO, asked), files, env={}, kept={f"{TOOLS}/go-build": CACHE})
 
 
@@ -55,3 +56,16 @@ def test_tests_run_offline_after_the_build_and_git_sees_no_change(tmp_path: Path
     assert (code, outcomes) == (1, {"example.org/me/it/calc::TestAdd": "failed", "example.org/me/it/odd": "error"})
     machine.lay({"calc/calc.go": SOURCES["calc/calc.go"].replace(" - ", " + "), "odd/odd.go": "package odd\n\nfunc F() {}\n"})
     assert machine.test() == (0, {"example.org/me/it/calc::TestAdd": "passed", "example.org/me/it/odd::TestF": "passed"})
+
+
+def test_what_ci_s_generators_make_is_there_and_nothing_else_is_changed(tmp_path: Path) -> None:
+    files = {path: text for path, text in SOURCES.items() if not path.startswith("odd/")} | MODULE
+    files["calc/more.go"] = "package calc\n\n//go:generate sh make.sh\n\nvar _ = made\n"
+    files["calc/make.sh"] = "printf 'package calc\\n\\nvar made = 1\\n' > made.go\necho >> more.go\n"
+    steps = tuple(CiStep(line=line, job="ci") for line in ("go generate ./...", "go test ./..."))
+    machine = made(tmp_path, files, CiFacts(steps=steps))
+    machine.lay(files)
+    assert machine.shell("git init -q && git add -A", {}).returncode == 0
+    assert "made by CI's generators" in machine.build()
+    assert (machine.top / "calc/more.go").read_text() == files["calc/more.go"]
+    assert machine.test() == (1, {"example.org/me/it/calc::TestAdd": "failed"})
