@@ -101,7 +101,7 @@ class Cargo:
         for path in paths[:_MAX_MANIFESTS]:
             try:
                 self._manifests[posixpath.dirname(path)] = tomllib.loads(self.tree.read(path) or "")
-            except (tomllib.TOMLDecodeError, RecursionError):
+            except (ValueError, RecursionError):
                 self.notes.append(f"{path} is no TOML")
         for directory, manifest in self._manifests.items():
             name = table(manifest, "package").get("name") or table(manifest, "project").get("name")

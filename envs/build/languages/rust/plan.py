@@ -17,6 +17,7 @@ from typing import Final
 from podgym.envs.build.catalogue import version_key
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.debian import lacking
+from podgym.envs.build.languages.rust.configuration import CONFIGURATION, configuration, foreign_target, host_target
 from podgym.envs.build.languages.rust.manifest import MANIFEST, Cargo, dependency_tables
 from podgym.envs.build.languages.rust.packages import debian_packages, linker_packages
 from podgym.envs.build.languages.rust.script import (
@@ -40,7 +41,6 @@ from podgym.verifiers import ReportSource, TestCommand
 __all__ = ["plan_rust"]
 
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
-_CONFIGURATION: Final = (".cargo/config.toml", ".cargo/config")
 _UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
 _CUTS: Final = (1, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)
 """Days after the commit as of which dependencies are resolved; a later one only where an earlier one is not possible."""
@@ -69,14 +69,15 @@ def plan_rust(request: PlanRequest) -> BuildPlan:
     notes = [*base.notes, *found.notes]
     if toolchain.outdated:
         notes.append(f"the project asks for a newer Rust than {toolchain.image.version}")
-    config = _configuration(request.base, roots)
+    config = configuration(request.base, roots)
     flags = _flags(request, config, newer=toolchain.newer)
     env = {**ENVIRONMENT, **({"RUSTC_BOOTSTRAP": "1"} if toolchain.unstable else {})}
     if "rustc-wrapper" in config:
         env["RUSTC_WRAPPER"] = ""
-    exports = "".join(f"export {name}={value}\n" for name, value in env.items() if name in ("RUSTC_BOOTSTRAP",))
-    exports += "export RUSTC_WRAPPER=\n" if "RUSTC_WRAPPER" in env else ""
-    start += exports
+    if (stated := foreign_target(request.base, roots)) and (here := host_target()):
+        notes.append(f"compiled for {here}: the tests of {stated} cannot be run here")
+        env["CARGO_BUILD_TARGET"] = here
+    start += "".join(f"export {name}={value}\n" for name, value in env.items() if name not in ENVIRONMENT)
 
     def step(text: str) -> Step:
         return Step(run=start + text, timeout_s=request.step_timeout_s)
@@ -137,11 +138,6 @@ def _lock(root: str) -> str:
     return f"{root}/Cargo.lock" if root else "Cargo.lock"
 
 
-def _configuration(tree: Tree, roots: Sequence[str]) -> str:
-    places = dict.fromkeys(("", *(f"{root}/" for root in roots if root)))
-    return "\n".join(tree.read(f"{place}{name}") or "" for place in places for name in _CONFIGURATION)
-
-
 def _flags(request: PlanRequest, config: str, *, newer: bool) -> list[str]:
     """For rustc. New compilers warn of more, which is an error where a project denies warnings."""
     flags = ["--cap-lints=warn"] if newer else []
@@ -158,7 +154,7 @@ def _vendored(tree: Tree, config: str) -> bool:
 
 def _manifests(tree: Tree) -> tuple[str, ...]:
     names = (MANIFEST, "Cargo.lock", "rust-toolchain", "rust-toolchain.toml")
-    return tuple(path for path in tree.paths if path.rpartition("/")[2] in names or path.endswith(_CONFIGURATION))
+    return tuple(path for path in tree.paths if path.rpartition("/")[2] in names or path.endswith(CONFIGURATION))
 
 
 def _stubs(cargo: Cargo, roots: Sequence[str], tree: Tree) -> list[str]:

@@ -118,7 +118,7 @@ def _channel(tree: Tree, root: str) -> str:
             continue
         try:
             channel = table(tomllib.loads(text), "toolchain").get("channel")
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             channel = text.strip()
         if isinstance(channel, str) and re.fullmatch(r"[\w.-]{1,60}", channel):
             return channel

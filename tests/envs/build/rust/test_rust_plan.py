@@ -8,6 +8,7 @@ from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.rust import RUST
+from podgym.envs.build.languages.rust.configuration import host_target
 from podgym.envs.build.languages.rust.toolchain import stable_on
 from podgym.envs.build.plan import BuildPlan
 
@@ -170,6 +171,22 @@ def test_system_packages_follow_from_crates_linkers_and_ci() -> None:
     made = plan({**SINGLE, "Cargo.lock": lock, ".cargo/config.toml": config}, ci=CiFacts(packages=("zsh", "git", "gcc-aarch64-linux-gnu")))
     assert set(made.packages) == {"zsh", "libasound2-dev", "clang", "lld"}
     assert made.env["RUSTC_WRAPPER"] == "" and ".cargo/config.toml" in made.manifests
+
+
+@pytest.mark.parametrize("stated", ["wasm32-unknown-unknown", "thumbv7em-none-eabihf"])
+def test_tests_are_compiled_for_this_machine_whatever_the_default_is(stated: str) -> None:
+    files = {**SINGLE, ".cargo/config.toml": f'[build]\ntarget = "{stated}"\n'}
+    made = plan(files)
+    assert made.tests[0].env["CARGO_BUILD_TARGET"] == host_target() and f"CARGO_BUILD_TARGET={host_target()}" in made.install[0].run
+    assert any(stated in note for note in made.notes)
+    files[".cargo/config.toml"] = f'[build]\ntarget = ["{host_target()}"]\n'
+    assert "CARGO_BUILD_TARGET" not in plan(files).tests[0].env
+
+
+@pytest.mark.parametrize("text", ["build = 1\n", "[build]\ntarget = 1\n", "[build\n", "n = " + "1" * 5000])
+def test_odd_settings_of_cargo_are_passed_over(text: str) -> None:
+    made = plan({**SINGLE, ".cargo/config.toml": text, "rust-toolchain.toml": text, "other/Cargo.toml": text})
+    assert "CARGO_BUILD_TARGET" not in made.env
 
 
 def test_a_repository_without_a_package_is_refused() -> None:
