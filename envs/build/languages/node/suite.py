@@ -34,6 +34,7 @@ _PREFERRED: Final = (
 _ASIDE: Final = re.compile(
     r"watch|debug|update|bench|perf|browser|e2e|cypress|playwright|mutation|stryker|deploy|release|smoke|inspect|size|types?$|tdd"
 )
+_NEVER: Final = re.compile(r"watch|debug|update|bench|browser|mutation|stryker|deploy|inspect|tdd")
 _INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
     ("vitest", "vitest", "vitest"), ("jest", "jest", "jest"), ("mocha", "mocha", "mocha"), ("ava", "ava", "ava"), ("tap", "tap", "tap"),
     ("jasmine", "jasmine", "jasmine"), ("@hapi/lab", "lab", "lab"), ("lab", "lab", "lab"), ("qunit", "qunit", "qunit"),
@@ -82,16 +83,23 @@ def find_suite(
         return suite
     browsers: list[str] = []
     coarse: Suite | None = None
+    other: Suite | None = None
     names: list[str] = [name for name in _PREFERRED if name in package.scripts]
     names += [name for name in package.scripts if name not in names and re.search(r"test|unit|spec", name) and not _ASIDE.search(name)]
     for name in names:
         commands = scripts.expand(package, name)
         suite = _of_commands(package, name, commands, changed, tree)
         browsers += suite.browsers
-        if suite.runs and any(run.framework != "exit" for run in suite.runs):
-            return suite
-        if suite.runs and coarse is None:
+        if any(run.framework != "exit" for run in suite.runs):
+            if not changed or any(covers(run, path, tree) for run in suite.runs for path in changed):
+                return suite
+            other = other or suite
+        elif suite.runs and coarse is None:
             coarse = suite
+    if other is not None:
+        rest = [name for name in package.scripts if name not in names and not _NEVER.search(name)]
+        asides = (_of_commands(package, name, scripts.expand(package, name), changed, tree) for name in rest)
+        return next((one for one in asides if _names_any(one, changed, tree)), other)
     if (makefile := tree.read(join(package.directory, "Makefile"))) is not None and coarse is None:
         commands = [one for line in recipe(makefile, "test") for one in scripts.line(package, line)]
         suite = _of_commands(package, "make test", commands, changed, tree)
@@ -104,6 +112,12 @@ def find_suite(
     elif inferred is not None:
         return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
     return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
+
+
+def _names_any(suite: Suite, changed: Sequence[str], tree: Tree) -> bool:
+    """Whether a run is told by name of files that a changed test is among."""
+    named = [run for run in suite.runs if run.framework != "exit" and run.files and not is_compiled(run, tree)]
+    return any(covers(run, path, tree) for run in named for path in changed)
 
 
 def _of_types(package: Manifest, scripts: Scripts, tree: Tree) -> Suite | None:

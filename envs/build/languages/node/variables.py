@@ -32,7 +32,7 @@ _TESTS: Final = re.compile(
 )
 _INSTALLS: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun)\s+(?:ci|i|install)\b")
 _OF_OTHERS: Final = re.compile(
-    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE_PATH|NODE_OPTIONS|NODE_VERSION|NODE_EXTRA_CA_CERTS|NODE_AUTH_TOKEN|NODE_TLS_\w+|BROWSER|DISPLAY|"
+    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE_PATH|NODE_OPTIONS|NODE_VERSION\w*|NODE_EXTRA_CA_CERTS|NODE_AUTH_TOKEN|NODE_TLS_\w+|BROWSER|DISPLAY|"
     r"(?:npm|yarn|pnpm|bun|corepack|turbo|nx|lerna|github|gitlab|circle|travis|azure|system|actions|runner|codecov|coveralls|sauce|"
     r"browserstack|playwright|puppeteer|cypress|electron|chrome\w*|sonar|sentry|vercel|netlify|docker|aws|gcp|google|ld|ssl|git|python|ruby|"
     r"java|cargo|rust\w*|cmake|make\w*|husky|podgym)_\w*|CC|CXX|LD|\w*FLAGS|"

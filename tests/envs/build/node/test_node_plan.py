@@ -164,6 +164,14 @@ def test_several_runs_keep_those_of_the_changed_tests() -> None:
     assert "test/unit" in made.tests[0].script and "test/e2e" not in made.tests[0].script
 
 
+def test_the_script_that_runs_the_changed_tests_goes_before_the_first_one() -> None:
+    scripts = {"test": "node --test tools/*.test.mjs", "test:release": "node --test release/a.test.mjs"}
+    made = plan({"package.json": {"scripts": scripts}}, "release/a.test.mjs")
+    assert last(made.tests[0].script).endswith(" release/a.test.mjs")
+    made = plan({"package.json": {"scripts": scripts}}, "other/a.test.mjs")
+    assert last(made.tests[0].script).endswith(" tools/*.test.mjs")
+
+
 def test_what_the_fix_adds_to_the_manifest_is_installed() -> None:
     before = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10"}}
     after = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10", "sinon": "^17.0.0", "far": "github:a/b"}}
