@@ -7,7 +7,6 @@ cannot do this: two drivers that begin at once both find a run that has ended.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -16,12 +15,12 @@ from collections.abc import Iterator
 
 from podgym.rollout.progress import ResumeError
 from podgym.traces.errors import TraceStoreError
+from podgym.traces.locking import NO_LOCKS
 from podgym.traces.store import RunDir
 
 __all__ = ["holding"]
 
 FILE = "driver.lock"
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +44,7 @@ def holding(run: RunDir) -> Iterator[None]:
             who = os.pread(descriptor, 200, 0).decode("utf-8", "replace") or "another process"
             raise ResumeError(f"Run {run.id} is driven by {who}.", remedy=f"Stop it first: podgym job stop {run.id}") from error
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise TraceStoreError(f"{path} cannot be locked: {error.strerror}.", remedy="Free space there and try again.") from error
             _log.warning("The file system of %s has no locks: see to it that one driver at a time takes up the run.", run.path)
         yield

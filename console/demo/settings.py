@@ -55,7 +55,14 @@ def make_job(settings: Settings, *, seed: int, directory: Path, tasks: Path, che
             "policy": {
                 "kind": "transformers",
                 "checkpoint": str(checkpoint),
-                "options": {"dtype": "bfloat16", "batch": 128, "slots": 256, "context": 192, "linger_s": 0.02, "linger_rows": 48},
+                "options": {
+                    "dtype": "bfloat16",
+                    "batch": 128,
+                    "slots": 256,
+                    "context": 192,
+                    "linger_s": 0.02,
+                    "linger_rows": min(48, settings.concurrency // 2),
+                },
             },
             "rollout": {
                 "dialect": "compact",

@@ -1,4 +1,4 @@
-"""The warm start: a tokenizer from the demonstrations' text, a fresh tiny mixture-of-experts model, a minute of imitation."""
+"""The warm start: a tokenizer from the demonstrations' text, a fresh tiny mixture-of-experts model, some minutes of imitation."""
 
 from __future__ import annotations
 

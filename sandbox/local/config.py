@@ -51,6 +51,8 @@ class LocalConfig(BaseModel):
     """The largest file that `read` returns."""
     start_timeout_s: float = Field(default=20.0, gt=0)
     """Bound on starting the provider, and on making one sandbox."""
+    starts_at_once: int | None = Field(default=None, gt=0)
+    """Commands that may be in their first milliseconds at once, the others waiting; two per CPU where it is not given."""
     close_timeout_s: float = Field(default=10.0, gt=0)
     """Bound on ending one sandbox, and on ending the provider."""
     image_lock_timeout_s: float = Field(default=3600.0, gt=0)

@@ -28,6 +28,7 @@ class Link:
         self._on_end = on_end
         self._frames = wire.FrameReader()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._queued: dict[int, bytes] = {}
         self._parts: dict[int, list[bytes]] = {}
         self._out: list[memoryview] = []
         self._next = 0
@@ -41,19 +42,42 @@ class Link:
         self._waiting[ident] = future
         return future
 
-    def ask(self, kind: int, *parts: bytes, fd: int = -1, turn: Starts | None = None) -> asyncio.Future[Reply]:
-        """Send one request, at once or in its turn; the future is its reply. Cancelling it drops the reply."""
+    def ask(self, kind: int, *parts: bytes, fd: int = -1) -> asyncio.Future[Reply]:
+        """Send one request; the future is its reply. Cancelling it drops the reply."""
+        self._send_queued()
         self._next += 1
         future = self._expect(self._next)
-        data = wire.frame(kind, self._next, *parts)
-        if turn is None:
-            self.send(data, fd=fd)
-        else:
-            turn.enter(future, lambda: self.send(data, fd=fd))
+        self.send(wire.frame(kind, self._next, *parts), fd=fd)
         return future
+
+    def ask_in_turn(self, starts: Starts, kind: int, *parts: bytes) -> asyncio.Future[Reply]:
+        """As `ask`, sent when `starts` lets it, or before the next `ask`. Cancelled before that, it is never sent."""
+        self._next += 1
+        ident = self._next
+        future = self._expect(ident)
+        self._queued[ident] = wire.frame(kind, ident, *parts)
+
+        def dropped(_: object) -> None:
+            if self._queued.pop(ident, None) is not None:
+                self._waiting.pop(ident, None)
+
+        future.add_done_callback(dropped)
+        starts.enter(future, lambda: self._send_queued(ident))
+        return future
+
+    def _send_queued(self, last: int | None = None) -> None:
+        # In the order asked, for what is asked later may rest on what was asked before.
+        while self._queued and (last is None or next(iter(self._queued)) <= last):
+            ident = next(iter(self._queued))
+            data = self._queued.pop(ident)
+            if self._waiting[ident].done():
+                del self._waiting[ident]
+            else:
+                self.send(data)
 
     def ask_in_parts(self, kind: int, head: Callable[[bool], bytes], data: bytes) -> asyncio.Future[Reply]:
         """As `ask`, for data that is sent in several frames; `head` gets whether more follow."""
+        self._send_queued()
         self._next += 1
         future = self._expect(self._next)
         view = memoryview(data)
@@ -122,6 +146,7 @@ class Link:
         """Hang up; what waits is failed by `fail`."""
         if self.open:
             self.open = False
+            self._queued.clear()
             self._loop.remove_reader(self._channel)
             if self._out:
                 self._out.clear()

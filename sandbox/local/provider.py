@@ -43,7 +43,7 @@ class LocalProvider:
         self._config = config or LocalConfig()
         self._toolchains = Toolchains(self._config.pythons, self._config.toolchains.items())
         self._binds = Binds(self._toolchains.directories, self._config.expose)
-        self._starts = Starts()
+        self._starts = Starts(self._config.starts_at_once)
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._spawner: Spawner | None = None

@@ -73,7 +73,7 @@ class LocalSandbox:
             os.fsencode(script), cwd=os.fsencode(cwd or ""), env=blob, stdin=stdin, timeout_s=timeout_s, output_limit=output_limit
         )
         self._check_open()
-        return await self._result(self.link.ask(wire.RUN, *payload, turn=self._starts), timeout_s)
+        return await self._result(self.link.ask_in_turn(self._starts, wire.RUN, *payload), timeout_s)
 
     async def run_with(self, script: str, *, cwd: str, stdin_fd: int, timeout_s: float) -> CommandResult:
         """Run with an open file of the driver as stdin; used to lay files into images."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import math
 import os
@@ -20,7 +21,7 @@ from podgym.traces import Trace
 from podgym.traces.errors import IndexUnusable, RecordNotFound, TraceStoreError
 from podgym.traces.events import BaseEvent, Closed, Created, Flagged, Retried, Sampled, ToolCalled, ToolReturned, Verified
 from podgym.traces.file import TraceWriter
-from podgym.traces.index import Index, IndexWriter, RolloutFilter, rebuild, rebuild_index
+from podgym.traces.index import Index, IndexWriter, RolloutFilter, database, rebuild, rebuild_index
 from podgym.traces.index import writer as writer_module
 from podgym.traces.index.database import HEAD, remedy_for
 from podgym.traces.index.tables import Base, MetricRow
@@ -418,6 +419,35 @@ def test_the_journal_of_an_index_is_changed_by_one_at_a_time(tmp_path: Path) -> 
     opened.join()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_lock_that_is_never_let_go_of_ends_typed_and_holds_up_no_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 100)
+    path = tmp_path / "old" / "index.sqlite"
+    Index(f"sqlite:///{path}").close()
+    folders = [os.open(folder, os.O_RDONLY) for folder in (tmp_path, path.parent)]
+    try:
+        for folder in folders:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(IndexUnusable, match="has held the lock"):
+            Index(f"sqlite:///{tmp_path}/new.sqlite")
+        Index(f"sqlite:///{path}", create=False).close()
+    finally:
+        for folder in folders:
+            os.close(folder)
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EMFILE])
+def test_a_folder_that_cannot_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    if code == errno.ENOLCK:
+        Index(f"sqlite:///{tmp_path}/index.sqlite").close()
+    else:
+        with pytest.raises(IndexUnusable, match=os.strerror(code)):
+            Index(f"sqlite:///{tmp_path}/index.sqlite")
 
 
 def test_an_index_in_memory() -> None:

@@ -6,8 +6,6 @@ folder's for SQLite, an advisory one for PostgreSQL).
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from podgym.traces.errors import IndexUnusable, RecordNotFound
+from podgym.traces.locking import folder_lock
 
 __all__ = ["HEAD", "open_engine", "remedy_for"]
 
@@ -57,7 +56,12 @@ def open_engine(url: str, *, create: bool) -> Engine:
 
             with engine.connect() as connection, _locked(connection, path):
                 migrate(connection)
-    except (SQLAlchemyError, OSError) as error:
+    except OSError as error:
+        engine.dispose()
+        raise IndexUnusable(
+            f"The index {_shown(url)} cannot be used: {error}.", remedy="Check that its folder can be read, and the limit of open files."
+        ) from error
+    except SQLAlchemyError as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
         raise IndexUnusable(f"The index {_shown(url)} cannot be used: {cause}.", remedy=remedy_for(cause)) from error
@@ -108,9 +112,12 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _write_ahead(engine: Engine, path: Path) -> None:
-    # Changing the mode turns a reader's lock into a writer's, for which SQLite does not wait: of several at once all but one would fail.
-    with _folder_lock(path), engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    with engine.connect() as connection:
+        if connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal":
+            return
+        # A reader's lock becomes a writer's then, for which SQLite does not wait: of several at once all but one would fail.
+        with folder_lock(path.parent, timeout_s=BUSY_MS / 1000):
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
 
 def _revision(engine: Engine) -> str | None:
@@ -132,17 +139,7 @@ def _locked(connection: Connection, path: Path | None) -> Iterator[None]:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
     elif path is not None:
-        with _folder_lock(path):
+        with folder_lock(path.parent, timeout_s=BUSY_MS / 1000):
             yield
     else:
         yield
-
-
-@contextmanager
-def _folder_lock(path: Path) -> Iterator[None]:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
