@@ -15,6 +15,8 @@ _GENERAL: Final = (
     "tests/", "test/", "__snapshots__/", "*.snap", "__fixtures__/", "__testfixtures__/", "__mocks__/", "testdata/", "test-data/",
     "test_data/",
     "test-utils/", "test_utils/", "testutils/", "testutil/", "test-helpers/", "test-fixtures/", "test-support/", "/fixtures/", "*.snapshot",
+    "mocha_test/", "mocha-test/", "unit_test/", "unit_tests/", "unit-test/", "unit-tests/", "node-tests/", "node_tests/", "jest-tests/",
+    "integration-test/", "integration-tests/", "integration_test/", "integration_tests/",
 )  # fmt: skip
 _SCRIPT: Final = re.compile(r"\.(?:[cm]?[jt]sx?|coffee|ls|vue|svelte)$", re.IGNORECASE)
 _NAMED: Final = re.compile(

@@ -16,6 +16,7 @@ from podgym.envs.build.languages.node.command import MANAGERS, Command, delegate
 from podgym.envs.build.languages.node.layout import read_yaml
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal, table
+from podgym.envs.build.languages.node.runners import recognise
 from podgym.envs.build.languages.node.shell import Word, read_line, word
 from podgym.envs.build.tree import Tree
 
@@ -215,16 +216,19 @@ class Scripts:
         if text is None or len(text) > 20_000 or len(command.via) >= _MAX_DEPTH:
             found.append(command)
             return
-        before = len(found)
+        inner: list[Command] = []
         for line in text.replace("\\\n", " ").splitlines():
             stripped = line.strip()
             if stripped and not stripped.startswith(("#", "set ", "echo ", "export PATH")) and (read := read_line(stripped)):
                 kept = [one for one in read if one.words and not one.words[0].text.startswith(("$", '"$'))]
                 for one in kept:
                     via = (*command.via, f"{path}:")
-                    self._command(package, replace(command, words=one.words, env=(*command.env, *one.assignments), via=via), found, 1)
-        if len(found) == before:
-            found.append(command)
+                    self._command(package, replace(command, words=one.words, env=(*command.env, *one.assignments), via=via), inner, 1)
+        tested = any(recognise(one, self.tree) is not None for one in inner)
+        if not inner or (not tested and any(_depends(one) for one in inner)):
+            found.append(command)  # a program that only its shell can carry out
+        else:
+            found += [one for one in inner if recognise(one, self.tree) is not None or not _depends(one)]
 
     def _make(self, package: Manifest, command: Command, rest: Sequence[Word], found: list[Command]) -> None:
         text = self.tree.read(join(command.directory, "Makefile")) or self.tree.read(join(command.directory, "makefile"))
@@ -281,6 +285,11 @@ class Scripts:
             found.append(replace(command, words=(word("bun"), word("test"), *tail)))
         elif command.program in ("yarn", "pnpm", "bun") and name not in ("install", "add", "pack", "publish", "audit", "link", "check"):
             self._command(package, replace(command, words=tuple(words)), found, depth + 1)
+
+
+def _depends(command: Command) -> bool:
+    """Whether a command of a shell file means something only where its variables are known, or where one before it led."""
+    return command.program in ("cd", "source", ".") or re.search(r"\$[\w{(]", command.shell) is not None
 
 
 def _called(package: Manifest, name: str, program: str) -> list[str]:

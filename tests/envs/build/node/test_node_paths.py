@@ -24,6 +24,8 @@ from podgym.envs.build.languages.node.paths import snapshot_of
         ("test-d/index.test-d.ts", "expectType<string>(f())", True, True),
         ("jest.setup.js", "", True, False),
         ("src/testing.ts", "", False, False),
+        ("mocha_test/concat.js", "describe('x', f)", True, True),
+        ("packages/unit-test/a.ts", "it('x', f)", True, True),
         ("src/latest.js", "", False, False),
         ("spec/a.js", "describe('x', f)", True, True),
     ],

@@ -58,6 +58,14 @@ def test_wireit_and_shell_files_are_followed() -> None:
     assert shells({"test": "./scripts/test.sh"}, files=files) == ["tsc -p . --pretty", "mocha $@"]
 
 
+def test_a_shell_file_that_works_with_variables_is_run_as_it_is() -> None:
+    build = '#!/bin/bash\nROOT=$(pwd)\nrm -rf "$DIR"\nfor one in a b; do\n  tsc -p tsconfig.$one.json\ndone\ncd dist\n'
+    files = {"scripts/build.sh": build, "scripts/test.sh": 'cd "$ROOT"\ntsc\nrm -rf "$DIR"\nmocha "$@"\n'}
+    assert shells({"test": "./scripts/build.sh && mocha"}, files=files) == ["./scripts/build.sh", "mocha"]
+    assert shells({"test": "sh scripts/build.sh"}, files=files) == ["sh scripts/build.sh"]
+    assert shells({"test": "./scripts/test.sh"}, files=files) == ["tsc", 'mocha "$@"']
+
+
 def test_what_coverage_would_have_loaded_is_kept() -> None:
     found = expand({"test": "nyc --require esm mocha"}, nyc={"require": ["ts-node/register"]})
     assert found[0].requires == ("ts-node/register", "esm")
