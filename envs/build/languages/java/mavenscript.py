@@ -10,11 +10,12 @@ from typing import Final
 
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.java.jdk import Jdk
+from podgym.envs.build.languages.java.leaveout import leave_out
 from podgym.envs.build.languages.java.levels import least_maven, levels_of, toolchain_versions
 from podgym.envs.build.languages.java.loose import added_by_fix, released_snapshots
 from podgym.envs.build.languages.java.pom import Pom
 from podgym.envs.build.languages.java.scope import Scope
-from podgym.envs.build.languages.java.settings import BIN, JDK, MARKS, MAVEN, maven_wrapper, settings_xml, toolchains_xml, trusted
+from podgym.envs.build.languages.java.settings import BIN, JDK, LEFT_OUT, MARKS, MAVEN, maven_wrapper, settings_xml, toolchains_xml, trusted
 from podgym.envs.build.languages.java.shared import REPORT_BYTES
 from podgym.envs.build.languages.java.told import told_by_ci
 from podgym.envs.build.languages.java.tools import file_of, get_maven, lenient_javac, link_jdk, prelude, trust_store
@@ -65,6 +66,7 @@ class MavenScript:
             + (lenient_javac() if lowest else "")
             + get_maven(least_maven(scope.reactor, scope.built, self._request.base, directories))
             + _CENTRAL.format(maven=MAVEN, jdk=JDK, tools=TOOLS)
+            + leave_out()
             + (f"printf '%s ' {told} > {TOOLS}/told\n" if told else "")
         )
         steps = [Step(run=text, timeout_s=self._timeout_s)]
@@ -102,6 +104,7 @@ class MavenScript:
             tools=TOOLS,
             has_warm="1" if scope.warm else "",
             released=released_snapshots(scope) or ":\n",
+            left_out=LEFT_OUT,
         )
         return (Step(run=text, timeout_s=self._timeout_s),)
 
@@ -265,10 +268,20 @@ worked() {{
   reported | xargs -r grep -lE '<(failure|error)[ />]' 2>/dev/null | head -n 1 | grep -q .
 }}
 again=
+absent() {{
+  name=$(grep 'Could not find artifact' "$warm" |
+    sed -nE 's/.* Plugin [^ :]+:([A-Za-z0-9_.-]+):[^ ]+ or one of its dependencies could not be resolved.*/\\1/p' | head -n 1)
+  [ -n "$name" ] && ! grep -qxF -e "$name" {left_out} || return 1
+  echo "$name" >> {left_out}
+  echo "Maven: without the plug-in $name, which cannot be had" >> "$log"
+}}
 any_phase() {{
   for phase in {phases}; do
-    build > "$warm" 2>&1
-    ! worked || return 0
+    for round in 1 2 3 4; do
+      build > "$warm" 2>&1
+      ! worked || return 0
+      absent || break
+    done
     tail -n 60 "$warm"
     find {tools}/m2 -name '*.lastUpdated' -delete
     if [ -z "$again" ] && grep -q 'SNAPSHOT' "$warm"; then replace; again=1; fi

@@ -19,6 +19,8 @@ __all__ = [
     "COMPILER",
     "JDK",
     "LEAST",
+    "LEAVE_OUT",
+    "LEFT_OUT",
     "MARKS",
     "MAVEN",
     "NUMBER",
@@ -36,6 +38,9 @@ JDK: Final = f"{TOOLS}/jdk"
 """A link to the home of the chosen JDK."""
 MAVEN: Final = f"{TOOLS}/maven"
 """A link to the home of the chosen Maven."""
+LEAVE_OUT: Final = f"{TOOLS}/leave-out.jar"
+LEFT_OUT: Final = f"{TOOLS}/left-out"
+"""An extension of Maven, and the artifacts of the plug-ins that it takes out; see `leaveout`."""
 MARKS: Final = f"{TOOLS}/tested"
 """`MARKS/testbed/core/yes` says that the tests of the module `/testbed/core` run, in a build that takes other modules too."""
 
@@ -147,6 +152,7 @@ def maven_wrapper(*, wanted: int, lowest: int, flags: Sequence[str], trust: bool
         ]
     lines += [
         f"told=$(cat {TOOLS}/told 2>/dev/null)",
+        f'[ ! -f {LEAVE_OUT} ] || told="-Dmaven.ext.class.path={LEAVE_OUT} $told"',
         f'exec {MAVEN}/bin/mvn $offline $lenient $told -s "${{PODGYM_SETTINGS:-{TOOLS}/settings.xml}}" -t {TOOLS}/toolchains.xml '
         f'-Dmaven.repo.local={TOOLS}/m2 {shlex.join(told)} "$@"',
     ]

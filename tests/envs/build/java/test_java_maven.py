@@ -12,6 +12,7 @@ from java_requests import HERE, TEST, child, needs, pom, request
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.java import JAVA
+from podgym.envs.build.languages.java.leaveout import leave_out
 from podgym.envs.build.languages.java.loose import released_snapshots
 from podgym.envs.build.languages.java.scope import find_scope
 from podgym.envs.build.languages.java.settings import maven_wrapper, settings_xml, toolchains_xml
@@ -273,6 +274,37 @@ def test_a_vanished_snapshot_is_replaced_by_its_release(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")
+@pytest.mark.skipif(not (shutil.which("mvn") and shutil.which("javac")), reason="Maven or a JDK is not installed")
+def test_plug_ins_that_check_the_code_are_taken_out_of_the_build(tmp_path: Path) -> None:
+    tools, javac = tmp_path / "tools", Path(shutil.which("javac") or "").resolve()
+    tools.joinpath("bin").mkdir(parents=True)
+    tools.joinpath("jdk").symlink_to(javac.parent.parent)
+    tools.joinpath("maven").symlink_to(Path(shutil.which("mvn") or "").resolve().parent.parent)
+    tools.joinpath("settings.xml").write_text("<settings/>")
+    tools.joinpath("toolchains.xml").write_text("<toolchains/>")
+
+    def run(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        text = "set -eu\nlog=/dev/stderr\n" + script.replace("/opt/podgym", str(tools))
+        return subprocess.run(["sh", "-c", text], cwd=cwd, capture_output=True, text=True, check=False)
+
+    tools.joinpath("bin/mvn").write_text(maven_wrapper(wanted=17, lowest=0, flags=(), trust=False).replace("/opt/podgym", str(tools)))
+    tools.joinpath("bin/mvn").chmod(0o755)
+    made = run(leave_out(), tmp_path)
+    assert made.returncode == 0 and tools.joinpath("leave-out.jar").exists(), made.stdout + made.stderr
+    (tmp_path / "app").mkdir()
+    checks = "".join(
+        f"<plugin><groupId>org.none</groupId><artifactId>{name}</artifactId><version>1</version><executions><execution><phase>validate</phase>"
+        "<goals><goal>check</goal></goals></execution></executions></plugin>"
+        for name in ("maven-checkstyle-plugin", "odd-plugin")
+    )
+    (tmp_path / "app/pom.xml").write_text(pom(f"<packaging>pom</packaging><build><plugins>{checks}</plugins></build>"))
+    done = run("/opt/podgym/bin/mvn -q validate", tmp_path / "app")
+    assert done.returncode != 0 and "odd-plugin" in done.stdout and "maven-checkstyle-plugin" not in done.stdout
+    with tools.joinpath("left-out").open("a") as names:
+        names.write("odd-plugin\n")
+    assert run("/opt/podgym/bin/mvn -q validate", tmp_path / "app").returncode == 0
+
+
 def test_java_trusts_the_bundle_and_what_it_trusted_before(tmp_path: Path) -> None:
     home = Path(shutil.which("javac") or "").resolve().parent.parent
     (tmp_path / "jdk").symlink_to(home)
