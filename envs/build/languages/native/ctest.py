@@ -14,6 +14,7 @@ from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN
 from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, ending, programs, test_prelude
 from podgym.envs.build.languages.native.standins import GIT_ENVIRONMENT
+from podgym.envs.build.languages.native.testscript import TestScript, run_script
 
 __all__ = ["build_aside", "cmake_test"]
 
@@ -56,8 +57,11 @@ def _chosen(only: Sequence[str]) -> str:
 """
 
 
-def cmake_test(facts: CMakeFacts, root: str, *, timeout_s: float, only: Sequence[str] | None = None) -> str:
-    """The script that builds what changed and tests; `only` are the test files whose tests are wanted, as far as they can be told."""
+def cmake_test(
+    facts: CMakeFacts, root: str, *, timeout_s: float, only: Sequence[str] | None = None, script: TestScript | None = None
+) -> str:
+    """The script that builds what changed and tests; `only` are the test files whose tests are wanted, as far as they can be told,
+    and `script` runs the tests where none is declared."""
     plain = "export PODGYM_PLAIN=1\n" if facts.judged_by_output else ""
     each_s = max(1, round(min(_TIMEOUT_S, timeout_s / 2)))
     chosen = '  chosen="-j 1"\n' if only is None else _chosen(_stems(only))
@@ -89,5 +93,5 @@ if [ -n "${{tests:-}}" ]; then
     --no-tests=error --output-on-failure >&2
   code=$?
 else
-{programs('"$build"')}fi
+{programs('"$build"') if script is None else run_script(script)}fi
 {ending()}"""

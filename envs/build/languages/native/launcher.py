@@ -158,6 +158,16 @@ awk -v place="$PODGYM_REPORT/tap" '
 exit "$(cat "$log.status")"
 """
 
+_CALLS: Final = r"""#!/bin/sh
+# python3 ARGUMENTS: where $PODGYM_CALLS names a file, it gets a line for each script of tests that ran.
+name=${0##*/} real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v "${0##*/}") || exit 127
+case ${PODGYM_CALLS:+x}${1:-} in x*[tT]est*.py|x*check*.py) ;; *) exec "$real" "$@" ;; esac
+"$real" "$@"
+status=$?
+printf '%s\t%s\n' "$(printf '%s ' "$name" "$@" | tr -s '[:space:]' ' ' | cut -c 1-200)" "$status" >>"$PODGYM_CALLS"
+exit $status
+"""
+
 _COMPILER: Final = r"""#!/bin/sh
 # COMPILER ARGUMENTS: without warnings; what cannot be compiled is noted in $PODGYM_BROKEN.
 "$@" -w
@@ -177,6 +187,12 @@ cat >{BIN}/compiler <<'PODGYM_END'
 cat >{BIN}/recipe <<'PODGYM_END'
 {_RECIPE}PODGYM_END
 chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe
+for name in python3 python; do
+  case $(command -v $name || true) in ''|{BIN}/*) continue ;; esac
+  cat >{BIN}/$name <<'PODGYM_END'
+{_CALLS}PODGYM_END
+  chmod 755 {BIN}/$name
+done
 case $(command -v prove || true) in ''|{BIN}/prove) ;; *)
 cat >{BIN}/prove <<'PODGYM_END'
 {_PROVE}PODGYM_END

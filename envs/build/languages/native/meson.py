@@ -11,6 +11,7 @@ from podgym.envs.build.languages.native.launcher import BIN, install_launchers
 from podgym.envs.build.languages.native.paths import vendored
 from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, ending, exports, install_prelude, test_prelude
 from podgym.envs.build.languages.native.sources import Submodule
+from podgym.envs.build.languages.native.testscript import TestScript, run_script
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.tree import Tree
 
@@ -29,7 +30,9 @@ __all__ = [
 DEBIAN_MESON: Final = (1, 0, 1)
 _OPTION: Final = re.compile(r"\boption\s*\(\s*'([\w.-]{1,80})'(.{0,600}?)(?=\boption\s*\(|\Z)", re.DOTALL)
 _TEST: Final = re.compile(r"(?:^|[-_])(?:build|enable|with)?[-_]?(?:unit)?[-_]?(?:tests?|testing|unittests?|test[-_]suite)(?:[-_]|$)")
-_NO_TEST: Final = re.compile(r"install|coverage|fuzz|bench|perf|sanit|valgrind|download|network|slow|docker|dir$|path$|args$|timeout|dbus")
+_NO_TEST: Final = re.compile(
+    r"install|coverage|fuzz|bench|perf|sanit|valgrind|download|network|slow|docker|(?:^|[-_])(?:a|ub|m|t|l)san(?:[-_]|$)|dir$|path$|args$|timeout|dbus"
+)
 _IDLE: Final = re.compile(
     r"(?:^|[-_])(?:examples?|samples?|demos?|benchmarks?|docs?|documentation|doxygen|gtk[-_]?doc|man|manpages?|man[-_]pages|introspection|fuzz(?:ing|ers?)?"
     r"|vapi|vala|api[-_]docs?)(?:[-_]|$)"
@@ -136,8 +139,13 @@ fi
 """
 
 
-def meson_test(root: str, variables: dict[str, str]) -> str:
-    """The script that builds what changed and tests."""
+def meson_test(root: str, variables: dict[str, str], script: TestScript | None) -> str:
+    """The script that builds what changed and tests; `script` runs the tests where none is declared."""
+    run = (
+        'meson test -C "$build" --no-rebuild --num-processes 1 --timeout-multiplier 4 --print-errorlogs '
+        f"--wrapper {BIN}/cases >&2\ncode=$?\n"
+    )
+    run = run if script is None else run_script(script)
     return f"""{test_prelude(root)}{exports(variables)}build={BUILD}
 if [ -e {PARTIAL} ]; then
   find "$build" -type f -perm -u+x ! -name '*.so*' ! -path '*.p/*' -exec rm -f {{}} +
@@ -148,9 +156,7 @@ fi
 mkdir -p "$out/junit"
 export PODGYM_REPORT="$out"
 rm -f "$build"/meson-logs/testlog*
-meson test -C "$build" --no-rebuild --num-processes 1 --timeout-multiplier 4 --print-errorlogs --wrapper {BIN}/cases >&2
-code=$?
-for file in "$build"/meson-logs/testlog*.junit.xml; do
+{run}for file in "$build"/meson-logs/testlog*.junit.xml; do
   [ ! -s "$file" ] || cp "$file" "$out/junit/meson.xml"
 done
 {ending()}"""

@@ -35,7 +35,7 @@ _HEAVY: Final = re.compile(
     r"|xvfb|valgrind|asciidoc.*|imagemagick|ffmpeg|bear|shellcheck|python-is-python3|libopenexr-dev|libosg.*|libvtk.*|qtbase5.*"
 )
 _UNWANTED: Final = re.compile(
-    r"gcc.*|g\+\+.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen|texlive.*|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
+    r"gcc.*|g\+\+.*|lib(x32|n32|64)\w+-.*|libtinfo5|bazel.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen|texlive.*|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
     r"|.*(mingw|cross|i386|armhf|arm64|aarch64|riscv|powerpc|s390x).*|wine.*|qemu.*|snapd|apt-.*|software-properties.*|ca-certificates|gnupg.*|git.*"
     r"|valgrind.*|gdb|asciidoc.*|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
     r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
@@ -96,7 +96,9 @@ def manager_needs(tree: Tree, root: str) -> tuple[list[str], list[str]]:
     """What Conan's and vcpkg's files ask for, as packages of Debian, and the names of what is not known there."""
     names: list[str] = []
     for file in ("conanfile.txt", "conanfile.py", "test/conanfile.txt", "tests/conanfile.txt"):
-        names += re.findall(r"(?<![\w./-])([a-z][\w.+-]{1,40})/[\w.\[<>=~^*]", tree.read(posixpath.join(root, file)) or "")
+        names += re.findall(
+            r"(?<![\w./-])([a-z][\w.+-]{1,40})/(?:\d|v\d|cci\.|system\b|[\[<>=~^])", tree.read(posixpath.join(root, file)) or ""
+        )
     try:
         manifest = json.loads(tree.read(posixpath.join(root, "vcpkg.json")) or "{}")
     except (ValueError, RecursionError):

@@ -62,6 +62,10 @@ _HOME: Final = re.compile(r"(?:github|gitlab)\.com[/:]([\w.-]{1,60}/[\w.-]{1,80}
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,79}")
 _TAG: Final = re.compile(r"[\w][\w./+-]{0,80}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,40}")
+_USELESS: Final = re.compile(
+    r"doxygen|theme|awesome|saniti[sz]er|clang-?format|code-?coverage|lint|cmake-?modules?|website|vcpkg|fuzz", re.I
+)
+"""What tests do not need, and a distribution has not."""
 _MAX: Final = 40
 
 
@@ -127,7 +131,7 @@ def _source(name: str, url: str, tag: str = "") -> Source | None:
             package, part = _PARTS[_plain(known)]
             return Source(_plain(known), package, home, part, tags)
     key = re.sub(r"[^a-z0-9.+-]", "-", name.lower())
-    return Source(key, "", home, tags=tags) if home and _KEY.fullmatch(key) else None
+    return Source(key, "", home, tags=tags) if home and _KEY.fullmatch(key) and not _USELESS.search(home) else None
 
 
 def source_of(entry: Fetched | Submodule) -> Source | None:

@@ -1,0 +1,136 @@
+"""Tests that a script runs, of a project whose build files declare none: as CI runs it, else one whose name says so.
+
+CI builds in the source tree or in a directory of its own, and some scripts look for programs where they are started. So a script
+is started in the directory where CI does it: one of the repository, or, for one that only CI makes, the build's. What Python
+scripts it calls are reported one by one, for many scripts end with the status of the last.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.languages.native.shell import where
+from podgym.envs.build.plan import WORKDIR
+from podgym.envs.build.tree import Tree
+
+__all__ = ["TestScript", "find_script", "run_script"]
+
+_RUNNERS: Final = frozenset({"bash", "sh", "python", "python3", "perl", "prove", "bats"})
+_NAME: Final = re.compile(r"(?:.*[-_.])?(?:run|unit|all)?[-_]?(?:tests?|check)(?:[-_.].*)?|runtests?\.\w+", re.I)
+_NEVER: Final = re.compile(r"coverage|lint|format|docker|install|valgrind|[au]san|fuzz|bench|style|spell|clang|cmake|deps|setup|memcheck")
+_DIRECTORY: Final = re.compile(r"(?:^|/)(?:unit)?tests?$")
+_WORD: Final = re.compile(r"[\w./=:,+@%-]+")
+_FOUND: Final = re.compile(
+    r"(?:run[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:all|suite|runner))?\.sh|run[-_]?(?:all[-_]?)?tests?|runtests\.py"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TestScript:
+    """One command."""
+
+    __test__ = False
+
+    words: tuple[str, ...]
+    place: str | None
+    """The directory of the repository to be in; None for the build's."""
+    compared: bool = False
+    """CI then looks for files that it changed."""
+
+
+def find_script(tree: Tree, root: str, ci: CiFacts) -> TestScript | None:
+    """The script; None where there is none."""
+    compared = any(re.match(r"git diff\b.*--(?:exit-code|quiet)", line) for line in ci.commands)
+    inside = any(re.search(r"\bcmake\b(?!.*\s-B).*\s\.$", line) for line in ci.commands)
+    for place, words in _lines(tree, ci):
+        if (found := _script(tree, place, words)) is not None:
+            here = None if place not in _directories(tree) or (not place and inside) else place
+            return TestScript(found, here, compared)
+    for path in sorted(tree.below(root), key=lambda path: (path.count("/"), path)):
+        name = posixpath.basename(path)
+        if path.count("/") <= 1 and _FOUND.fullmatch(name):
+            full = posixpath.join(root, path)
+            own = _DIRECTORY.search(posixpath.dirname(path)) is not None
+            return TestScript((*_interpreter(tree, full), f"{WORKDIR}/{full}"), posixpath.dirname(full) if own else None, compared)
+    return None
+
+
+def _directories(tree: Tree) -> set[str]:
+    found = {""}
+    for path in tree.paths:
+        directory = posixpath.dirname(path)
+        while directory and directory not in found:
+            found.add(directory)
+            directory = posixpath.dirname(directory)
+    return found
+
+
+def _lines(tree: Tree, ci: CiFacts) -> Iterator[tuple[str, list[str]]]:
+    """Simple commands of CI with the directory that they run in, as far as `cd` tells."""
+    job, place = "", ""
+    for step in ci.steps:
+        if step.job != job or step.directory:
+            job, place = step.job, posixpath.normpath(step.directory) if step.directory else ""
+        here = place
+        parts = [part.strip() for part in re.split(r"&&|;", step.line)]
+        for part in parts:
+            words = [word for word in part.split() if not re.fullmatch(r"[A-Za-z_]\w*=\S*\$\S*", word)]
+            if words[:1] in (["cd"], ["pushd"]) and len(words) == 2 and _WORD.fullmatch(words[1]):
+                here = posixpath.normpath(posixpath.join(here, words[1]))
+                here = "" if here == "." or here.startswith(("..", "/")) else here
+            elif words and all(_WORD.fullmatch(word) for word in words):
+                yield here, words
+        place = here if len(parts) == 1 else place
+
+
+def _script(tree: Tree, place: str, words: list[str]) -> tuple[str, ...] | None:
+    """The command with the script's whole path; None for what is no test script of the repository."""
+    while words and re.fullmatch(r"[A-Za-z_]\w*=\S*", words[0]):
+        words = words[1:]
+    if not words or _NEVER.search(" ".join(words).lower()):
+        return None
+    if words[0] == "scons":
+        aims = [word for word in words[1:] if "=" not in word]
+        fit = _DIRECTORY.search(place) is not None or any(_NAME.fullmatch(word) for word in aims)
+        return tuple(words) if fit and posixpath.join(place, "SConstruct") in tree else None
+    lead = 1 if words[0] in _RUNNERS else 0
+    if len(words) <= lead:
+        return None
+    for base in dict.fromkeys((place, "")):
+        path = posixpath.normpath(posixpath.join(base, words[lead]))
+        if path in tree and _NAME.fullmatch(posixpath.basename(path)):
+            return (*(words[:lead] or _interpreter(tree, path)), f"{WORKDIR}/{path}", *words[lead + 1 :])
+    return None
+
+
+def _interpreter(tree: Tree, path: str) -> tuple[str, ...]:
+    """For a script that may not be executable."""
+    first = (tree.read(path) or "").partition("\n")[0]
+    known = re.match(r"#!\s*(?:/usr/bin/env\s+|\S*/)(bash|sh|python3?|perl)\b", first)
+    return (known[1],) if known is not None else ("sh",) if path.endswith(".sh") else ()
+
+
+def run_script(script: TestScript) -> str:
+    """Shell that runs it and notes how it ended; takes `$build`, sets `$code`."""
+    place = '"$build"' if script.place is None else shlex.quote(where(script.place))
+    label = " ".join(script.words).replace(f"{WORKDIR}/", "")[:200]
+    before = changed = ""
+    if script.compared:
+        sums = f"(cd {WORKDIR} && git ls-files -z | xargs -0 sha1sum 2>/dev/null)"
+        before = f'  {sums} >"$out/taken/before"\n'
+        changed = f'  [ $code -ne 0 ] || {sums} | cmp -s - "$out/taken/before" || code=1\n'
+    return f"""\
+  mkdir -p "$out/exit-code"
+{before}  if [ ! -e {WORKDIR}/build ]; then ln -s "$build" {WORKDIR}/build; linked=1; fi
+  (cd {place} && PODGYM_CALLS="$out/exit-code/calls.txt" {" ".join(map(shlex.quote, script.words))}) </dev/null >&2
+  code=$?
+  [ -z "${{linked:-}}" ] || rm -f {WORKDIR}/build
+{changed}  printf '%s\\t%s\\n' {shlex.quote(label)} "$code" >>"$out/exit-code/script.txt"
+  if [ $code -eq 0 ] && grep -qv '\t0$' "$out/exit-code/calls.txt" 2>/dev/null; then code=1; fi
+"""

@@ -1,0 +1,88 @@
+"""Tests that a script runs where the build files declare none."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from podgym_test_kit.plans import tree
+
+from podgym.envs.build.ci import CiFacts, CiStep
+from podgym.envs.build.languages.native.launcher import install_launchers
+from podgym.envs.build.languages.native.testscript import TestScript, find_script, run_script
+
+FILES = {
+    "CMakeLists.txt": "",
+    "scripts/run-tests.sh": "#!/bin/sh\n",
+    "tests/unittest.sh": "#!/usr/bin/env bash\n",
+    "tests/SConstruct": "",
+    "tests/test_a.c": "",
+    "tools/check.py": "",
+}
+RUN = ("sh", "/testbed/scripts/run-tests.sh")
+
+
+def found(lines: list[str], files: Mapping[str, str] = FILES, directory: str = "") -> TestScript | None:
+    steps = tuple(CiStep(line=line, directory=directory, job="ci:a") for line in lines)
+    return find_script(tree(files), "", CiFacts(steps=steps, commands=tuple(lines)))
+
+
+@pytest.mark.parametrize(
+    ("lines", "script"),
+    [
+        (["cmake -DX=1 -G 'Unix Makefiles' .", "./scripts/run-tests.sh"], TestScript(RUN, None)),
+        (["mkdir build", "cd build", "cmake ..", "../scripts/run-tests.sh"], TestScript(RUN, None)),
+        (["cmake -B build .", "scripts/run-tests.sh --all"], TestScript((*RUN, "--all"), "")),
+        (["cd tests", "./unittest.sh", "git diff --exit-code"], TestScript(("bash", "/testbed/tests/unittest.sh"), "tests", True)),
+        (["pushd tests && scons CC=$CC && popd"], TestScript(("scons",), "tests")),
+        (["CC=gcc python3 tools/check.py -v"], TestScript(("python3", "/testbed/tools/check.py", "-v"), "")),
+        # What is no test of the repository: then it is the script whose name says so.
+        (["./other/run-tests.sh", "bash scripts/run-tests.sh --valgrind", "rm -rf / ; test $X"], TestScript(RUN, None)),
+        ([], TestScript(RUN, None)),
+    ],
+)
+def test_the_script_is_found(lines: list[str], script: TestScript) -> None:
+    assert found(lines) == script
+
+
+def test_a_step_has_a_directory_of_its_own() -> None:
+    assert found(["./unittest.sh"], directory="tests") == TestScript(("bash", "/testbed/tests/unittest.sh"), "tests")
+    assert found([], {"CMakeLists.txt": "", "tests/unittest.sh": ""}) == TestScript(("sh", "/testbed/tests/unittest.sh"), "tests")
+    assert found(["make"], {"CMakeLists.txt": "", "src/latest.sh": ""}) is None
+
+
+@pytest.mark.skipif(shutil.which("python3") is None, reason="python3 is not installed")
+@pytest.mark.parametrize("status", [0, 1])
+def test_calls_of_a_script_count_one_by_one(tmp_path: Path, status: int) -> None:
+    """This script ends well whatever its first call did."""
+    (tmp_path / "testbed").mkdir()
+    (tmp_path / "built").mkdir()
+    (tmp_path / "testbed/test_it.py").write_text("import sys; sys.exit(int(sys.argv[1]))\n")
+    (tmp_path / "testbed/run.sh").write_text(f"test -d ../testbed/build\npython3 ../testbed/test_it.py {status}\npython3 -c pass\n")
+    script = f"{install_launchers()}out=/opt/report build={tmp_path}/built PATH=/opt/podgym/bin:$PATH\nmkdir -p $out/taken\n"
+    script += run_script(TestScript(("sh", "/testbed/run.sh"), None)) + "exit $code\n"
+    script = script.replace("/testbed", f"{tmp_path}/testbed").replace("/opt", str(tmp_path))
+    done = subprocess.run(["sh", "-uc", script], check=False, cwd=tmp_path, timeout=60)
+    assert done.returncode == status
+    report = tmp_path / "report/exit-code"
+    assert (report / "calls.txt").read_text() == f"python3 ../testbed/test_it.py {status} \t{status}\n"
+    assert (report / "script.txt").read_text() == "sh run.sh\t0\n"
+    assert not (tmp_path / "testbed/build").exists()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_files_that_a_script_changes_are_compared_where_ci_does(tmp_path: Path) -> None:
+    bed = tmp_path / "testbed"
+    bed.mkdir()
+    (bed / "golden.txt").write_text("old\n")
+    (bed / "run.sh").write_text("cat source >golden.txt\n")
+    subprocess.run(["sh", "-ec", "git init -q . && git add ."], check=True, cwd=bed, timeout=20)
+    script = "out=/opt/report build=/nowhere\nmkdir -p $out/taken\n"
+    script += run_script(TestScript(("sh", "/testbed/run.sh"), "", compared=True)) + "exit $code\n"
+    script = script.replace("/testbed", str(bed)).replace("/opt", str(tmp_path))
+    for said, code in (("new\n", 1), ("new\n", 0)):
+        (bed / "source").write_text(said)
+        assert subprocess.run(["sh", "-c", script], check=False, cwd=tmp_path, timeout=20).returncode == code
