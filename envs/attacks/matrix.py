@@ -138,6 +138,7 @@ class _Trial:
         # Nothing is known beforehand here: each verdict of a row has to be found, or the row could not fail.
         self._environment = CodeEnvironment(directory, cache=False)
         self._address: Address | None = None
+        self._home = ""
         self._fixed: Mapping[str, bytes] = {}
         self.turn = asyncio.Semaphore(concurrency)
 
@@ -225,7 +226,10 @@ class _Trial:
         """Run the script; returns why it found no ground."""
         where = addressing(self._address) if attack.network and self._address is not None else ""
         result = await sandbox.run(
-            f"{where}{attack.script(self._target)}", timeout_s=_SCRIPT_S, cwd=self._target.workdir, env={"HOME": await _home(sandbox)}
+            f"{where}{attack.script(self._target)}",
+            timeout_s=_SCRIPT_S,
+            cwd=self._target.workdir,
+            env={"HOME": await self._home_in(sandbox)},
         )
         if result.exit_code != NOT_HERE:
             return ""
@@ -255,15 +259,15 @@ class _Trial:
         changes = {"network": "full" if network else "none", "env": {**spec.env, **(env or {})}}
         sandbox = await self._provider.create(spec.model_copy(update=changes))
         try:
-            # What the agent is told, where an attack can read it.
-            await sandbox.write("/tmp/instruction.md", self._target.task.instruction.encode())
             yield sandbox
         finally:
             await sandbox.close()
 
-
-async def _home(sandbox: Sandbox) -> str:
-    return (await sandbox.run('printf %s "$HOME"', timeout_s=_SCRIPT_S)).stdout.text() or "/root"
+    async def _home_in(self, sandbox: Sandbox) -> str:
+        # The same in all sandboxes of one image.
+        if not self._home:
+            self._home = (await sandbox.run('printf %s "$HOME"', timeout_s=_SCRIPT_S)).stdout.text() or "/root"
+        return self._home
 
 
 def _told(verdict: Verdict) -> dict[str, object]:
