@@ -259,6 +259,8 @@ class _Trial:
         changes = {"network": "full" if network else "none", "env": {**spec.env, **(env or {})}}
         sandbox = await self._provider.create(spec.model_copy(update=changes))
         try:
+            # What the agent is told, where an attack can read it.
+            await sandbox.write("/tmp/instruction.md", self._target.task.instruction.encode())
             yield sandbox
         finally:
             await sandbox.close()
