@@ -46,10 +46,12 @@ def install_prelude(variables: Mapping[str, str], root: str) -> str:
 
 
 def test_prelude(root: str) -> str:
-    """How every test script begins: `$out` is the report's directory, and compilers note what they could not compile."""
+    """How every test script begins: `$out` is the report's directory, and compilers note what they could not compile.
+    Programs with windows find no screen."""
     return (
         f'cd {shlex.quote(where(root))} || exit 3\nout={{report}}\nmkdir -p "$out/taken"\n'
-        f'export PATH={BIN}:$PATH HOME="${{HOME:-/root}}"\ncompilers={COMPILERS} code=0\n{_PYTHON}'
+        f'export PATH={BIN}:$PATH HOME="${{HOME:-/root}}" QT_QPA_PLATFORM="${{QT_QPA_PLATFORM:-offscreen}}"\n'
+        f"compilers={COMPILERS} code=0\n{_PYTHON}"
     )
 
 

@@ -77,6 +77,7 @@ def test_tests_run_without_checkers_that_no_image_has(plan: Planner, system: str
 def test_each_build_system(plan: Planner, system: str) -> None:
     made = plan({**REPOSITORIES[system], **SOURCES})
     assert (made.build_system, made.base, made.root) == (system, "gcc:12-bookworm", "")
+    assert 'QT_QPA_PLATFORM="${QT_QPA_PLATFORM:-offscreen}"' in made.tests[0].script
     assert made.tests[0].report is not None and made.tests[0].report.format == "mixed"
     assert {"cmake": "zlib1g-dev", "meson": "libglib2.0-dev", "autotools": "libexpat1-dev", "make": "check"}[system] in made.packages
     script = made.install[0].run + made.tests[0].script
