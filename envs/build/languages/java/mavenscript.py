@@ -13,6 +13,7 @@ from podgym.envs.build.languages.java.jdk import Jdk
 from podgym.envs.build.languages.java.leaveout import leave_out
 from podgym.envs.build.languages.java.levels import least_maven, levels_of, toolchain_versions
 from podgym.envs.build.languages.java.loose import added_by_fix, released_snapshots
+from podgym.envs.build.languages.java.mavenshell import AHEAD, CENTRAL, FUNCTIONS, INSTALL, TEST
 from podgym.envs.build.languages.java.pom import Pom
 from podgym.envs.build.languages.java.scope import Scope
 from podgym.envs.build.languages.java.settings import BIN, JDK, LEFT_OUT, MARKS, MAVEN, maven_wrapper, settings_xml, toolchains_xml, trusted
@@ -65,7 +66,7 @@ class MavenScript:
             + file_of(f"{BIN}/mvn", wrapper, mode="755")
             + (lenient_javac() if lowest else "")
             + get_maven(least_maven(scope.reactor, scope.built, self._request.base, directories))
-            + _CENTRAL.format(maven=MAVEN, jdk=JDK, tools=TOOLS)
+            + CENTRAL.format(maven=MAVEN, jdk=JDK, tools=TOOLS)
             + leave_out()
             + (f"printf '%s ' {told} > {TOOLS}/told\n" if told else "")
         )
@@ -73,7 +74,7 @@ class MavenScript:
         if self._manifests:
             released = released_snapshots(scope)
             look = f'if ! {BIN}/mvn -q validate > "$ahead/log" 2>&1 && grep -q SNAPSHOT "$ahead/log"; then\n{released}fi\n'
-            run = prelude(exports) + _AHEAD.format(mvn=self._mvn, top=self._top, tools=TOOLS, released=look if released else "")
+            run = prelude(exports) + AHEAD.format(mvn=self._mvn, top=self._top, tools=TOOLS, released=look if released else "")
             steps.append(Step(run=run, timeout_s=self._timeout_s))
         return tuple(steps)
 
@@ -94,7 +95,7 @@ class MavenScript:
         warm = f"-Dtest={','.join(scope.warm)}" if scope.warm else "-DskipTests"
         phases = "verify" if scope.integration else "test package"
         text = prelude(self._request.exports) + added_by_fix(self._request.base, self._request.fixed, scope)
-        text += _INSTALL.format(
+        text += INSTALL.format(
             top=self._top,
             functions=self._functions(),
             reports=" ".join(f"./{shlex.quote(place)}" for place in self._report_directories()),
@@ -109,7 +110,7 @@ class MavenScript:
         return (Step(run=text, timeout_s=self._timeout_s),)
 
     def _functions(self) -> str:
-        return _FUNCTIONS.format(
+        return FUNCTIONS.format(
             tools=TOOLS, marks=MARKS, modules=" ".join(shlex.quote(self._scope.place(pom)) for pom in self._scope.built)
         )
 
@@ -143,7 +144,7 @@ class MavenScript:
         if classes:
             extra.append(f"-Dtest={','.join(classes)}")
             extra += [f"-Dit.test={','.join(classes)}"] if scope.integration else []
-        script = _TEST.format(functions=self._functions(), build=self._build(shlex.join(extra)), tools=TOOLS)
+        script = TEST.format(functions=self._functions(), build=self._build(shlex.join(extra)), tools=TOOLS)
         if self._hides_failures():
             globs = " ".join(f"./{shlex.quote(place)}/TEST-*.xml" for place in self._report_directories())
             script += f"[ \"$rc\" != 0 ] || ! cat {globs} 2>/dev/null | grep -qE '<(failure|error)[ />]' || rc=1\n"
@@ -196,125 +197,3 @@ class MavenScript:
             for one in self._scope.reactor.line(pom)
             for entry in one.project.walk()
         )
-
-
-_CENTRAL: Final = """\
-place=$(mktemp -d)
-super=org/apache/maven/model/pom-4.0.0.xml
-(cd "$place" && for jar in {maven}/lib/maven-model-builder-*.jar; do {jdk}/bin/jar xf "$jar" $super; done) || true
-central=$(sed -n 's:.*<url>\\(.*\\)</url>.*:\\1:p' "$place/$super" 2>/dev/null | head -n 1)
-rm -rf "$place"
-for file in {tools}/settings.xml {tools}/settings-tested.xml; do
-  if [ -n "$central" ]; then sed -i "s|@CENTRAL@|$central|" "$file"
-  else sed -i 's|<mirrors>.*@CENTRAL@.*</mirrors>||' "$file"; fi
-done
-"""
-
-_AHEAD: Final = """\
-ahead=$(mktemp -d)
-cp -R . "$ahead/tree"
-cd "$ahead/tree"/{top}
-{released}{mvn} -fn -q -DskipTests package > "$ahead/log" 2>&1 || true
-cd / && rm -rf "$ahead"
-find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
-echo "Maven: dependencies fetched by the POMs alone" >> "$log"
-"""
-
-_FUNCTIONS: Final = """\
-root=$(pwd -P)
-tested() {{
-  rm -rf {marks}
-  for module; do mkdir -p "{marks}$root/$module" && : > "{marks}$root/$module/yes"; done
-}}
-# Maven's compiler may keep classes whose source is gone, or that fit what another module was: a change anew from there on.
-renew() {{
-  later=
-  for module in {modules}; do
-    if [ -z "$later" ] && [ -e {tools}/built ]; then
-      [ -n "$(find "$module/pom.xml" "$module/src" -newer {tools}/built -print 2>/dev/null | head -n 1)" ] || continue
-    fi
-    later=1
-    rm -rf "$module/target/classes" "$module/target/test-classes" "$module/target/maven-status" "$module/target"/*.jar \\
-      "$module/target/generated-sources/annotations" "$module/target/generated-test-sources/test-annotations"
-  done
-}}
-export PODGYM_SETTINGS={tools}/settings-tested.xml
-"""
-
-_TEST: Final = """\
-set -u
-{functions}phase=$(cat {tools}/phase 2>/dev/null || echo test)
-rc=0
-renew
-{build}"""
-
-_INSTALL: Final = """\
-cd {top}
-{functions}warm=$(mktemp)
-replace() {{
-{released}}}
-build() {{
-  rc=0
-  for place in {reports}; do rm -f "$place"/TEST-*.xml; done
-{build}}}
-reported() {{
-  for place in {reports}; do
-    for file in "$place"/TEST-*.xml; do [ ! -f "$file" ] || printf '%s\\n' "$file"; done
-  done
-}}
-# The build worked where it ended well, or where nothing but a test made it end badly.
-worked() {{
-  [ "$rc" != 0 ] || return 0
-  reported | xargs -r grep -lE '<(failure|error)[ />]' 2>/dev/null | head -n 1 | grep -q .
-}}
-again=
-absent() {{
-  name=$(grep 'Could not find artifact' "$warm" |
-    sed -nE 's/.* Plugin [^ :]+:([A-Za-z0-9_.-]+):[^ ]+ or one of its dependencies could not be resolved.*/\\1/p' | head -n 1)
-  [ -n "$name" ] && ! grep -qxF -e "$name" {left_out} || return 1
-  echo "$name" >> {left_out}
-  echo "Maven: without the plug-in $name, which cannot be had" >> "$log"
-}}
-any_phase() {{
-  for phase in {phases}; do
-    for round in 1 2 3 4; do
-      build > "$warm" 2>&1
-      ! worked || return 0
-      absent || break
-    done
-    tail -n 60 "$warm"
-    find {tools}/m2 -name '*.lastUpdated' -delete
-    if [ -z "$again" ] && grep -q 'SNAPSHOT' "$warm"; then replace; again=1; fi
-    if grep -qE 'Could not transfer|timed out|onnection reset|status: 5' "$warm"; then again=1; fi
-  done
-  return 1
-}}
-without_told() {{
-  [ -s {tools}/told ] || return 1
-  echo "Maven: without CI's own arguments, with which it does not build: $(cat {tools}/told)" >> "$log"
-  : > {tools}/told
-}}
-if ! any_phase && {{ [ -z "$again" ] || ! any_phase; }} && {{ ! without_told || ! any_phase; }}; then
-  echo 'Maven cannot build the modules under test: see above.' >&2
-  exit 1
-fi
-echo "$phase" > {tools}/phase
-[ -z "{has_warm}" ] || [ -n "$(reported)" ] || echo 'no test ran while installing' >> "$log"
-find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
-PODGYM_ONLINE=
-export PODGYM_ONLINE
-build > "$warm" 2>&1
-if worked; then
-  echo "Maven: built and tested offline, up to the phase $phase" >> "$log"
-else
-  tail -n 60 "$warm"
-  echo 'Maven: the build does not work offline; resolving once more' >> "$log"
-  PODGYM_ONLINE=1
-  {mvn} -q -fae dependency:go-offline > /dev/null 2>&1 || true
-  build > "$warm" 2>&1
-  find {tools}/m2 \\( -name '*.lastUpdated' -o -name _remote.repositories -o -name resolver-status.properties \\) -delete
-fi
-for place in {reports}; do rm -rf "$place"; done
-rm -rf "$warm"
-: > {tools}/built
-"""
