@@ -22,7 +22,7 @@ _CHECKS: Final = frozenset({
     "open", "open-cli", "coverage", "true", "exit", "vue-tsc", "dependency-cruiser", "depcruise", "dpdm", "installed-check", "ncu",
     "npm-check", "zizmor", "hereby-check", "ec", "eslint_d", "test-exclude", "evalmd", "ls", "cat", "which", "node-version",
     "check-node-version", "check-dts", "expect-type", "date", "[", "test", "sleep", "npmPkgJsonLint", "npm-package-json-lint",
-    "bundle-phobia", "release-it", "np",
+    "dependency-check", "bundle-phobia", "release-it", "np",
 })  # fmt: skip
 _CHECK_SCRIPTS: Final = re.compile(
     r"(.*[:_-])?(lint|format|fmt|prettier|eslint|type-?check|check-?types?|tslint|standard|xo|audit|depcheck|size|bundlesize|spell(check)?|"

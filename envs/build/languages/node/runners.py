@@ -48,7 +48,7 @@ _NODES: Final = frozenset({
 BROWSERS: Final = frozenset({
     "wtr", "web-test-runner", "playwright", "cypress", "testcafe", "wdio", "nightwatch", "electron-mocha", "protractor", "ng",
     "detox", "start-server-and-test", "playwright-test", "test-storybook", "polymer", "wct", "airtap", "zuul", "testem", "saucelabs",
-    "vscode-test", "ember",
+    "vscode-test", "ember", "mochify", "tape-run", "browser-run",
 })  # fmt: skip
 """Need a browser, a display or a phone."""
 _ENTRY: Final = re.compile(r"(?:^|/)node_modules/(?:\.bin/([\w.-]+)|((?:@[\w.-]+/)?[\w.-]+)/.*)$")

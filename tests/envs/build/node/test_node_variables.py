@@ -26,6 +26,7 @@ def test_what_sets_up_tools_and_services_is_left_out() -> None:
         "PATH": "/x", "HOME": "/x", "NODE_ENV": "production", "NODE_OPTIONS": "--x", "npm_config_cache": "/x", "YARN_CACHE_FOLDER": "/x",
         "DATABASE_URL": "pg://x", "REDIS_HOST": "x", "PGUSER": "x", "API_KEY": "x", "TURBO_TEAM": "x", "PLAYWRIGHT_BROWSERS_PATH": "0",
         "CFLAGS": "-O", "FAR": "$X", "LINES": "a\nb", "CI": "false", "GITHUB_SHA": "x", "NODE_VERSION_USED": "18",
+        "COVERAGE": "true", "NODE_COV": "20",
     }  # fmt: skip
     assert ci_variables(CiFacts(env={**left, "TZ": "UTC", "LC_ALL": "C"})) == {"TZ": "UTC", "LC_ALL": "C"}
 
