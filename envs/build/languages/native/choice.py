@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.native.autotools import AutotoolsFacts, read_autotools
 from podgym.envs.build.languages.native.cmakefacts import CMakeFacts, read_cmake
 from podgym.envs.build.languages.native.make import makefile, test_command, test_targets
 from podgym.envs.build.languages.native.meson import meson_texts
-from podgym.envs.build.languages.native.paths import vendored
+from podgym.envs.build.languages.native.paths import SOURCES, vendored
+from podgym.envs.build.languages.native.shell import where
+from podgym.envs.build.languages.native.testscript import find_script
 from podgym.envs.build.tree import Tree
 
 __all__ = ["Choice", "System", "choose"]
@@ -62,6 +66,7 @@ def choose(
 ) -> tuple[Choice, list[str]]:
     """The choice, and notes about what else is there; `without` names build systems that would not do. Raises `BuildError`."""
     every = [choice for directory in _directories(tree, [*changed_tests, *changed]) for choice in _at(tree, directory, ci, without)]
+    every = every or _scripted(tree, ci)
     if not every:
         raise _refusal(tree)
     found = [choice for choice in every if choice.system not in without]
@@ -86,6 +91,16 @@ def choose(
     if not best.tests:
         notes.append(f"no test is declared in the files of {best.system}; programs named after tests are run")
     return best, notes
+
+
+def _scripted(tree: Tree, ci: Sequence[str]) -> list[Choice]:
+    """A repository without a build file, whose tests a script compiles and runs."""
+    script = find_script(tree, "", CiFacts(commands=tuple(ci), steps=tuple(CiStep(line=line) for line in ci)))
+    sources = any(posixpath.splitext(path)[1].removeprefix(".") in SOURCES for path in tree.paths)
+    if script is None or not sources or script.place is None or any(posixpath.basename(path) in _OTHERS for path in tree.paths):
+        return []
+    command = f"cd {shlex.quote(where(script.place))} && {shlex.join(script.words)}"
+    return [Choice("make", "", tests=1, command=command)]
 
 
 def _directories(tree: Tree, paths: Sequence[str]) -> list[str]:

@@ -303,6 +303,18 @@ def test_a_makefile_without_a_target_for_tests(tmp_path: Path, plan: Planner) ->
     assert machine.test() == (0, {"sh run_tests.sh [exit status]": "passed"}), machine.log
 
 
+def test_a_script_that_compiles_by_itself(tmp_path: Path, plan: Planner) -> None:
+    needs("cc")
+    script = "#!/bin/sh\nset -e\nfor t in test_*.c; do cc -I../src -o ./a.out $t ../src/calc.c && ./a.out; done\n"
+    files = {**BASE, **HIDDEN, "tests/unittest.sh": script}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    name = f"cd {tmp_path}/testbed/tests && sh {tmp_path}/testbed/tests/unittest.sh [exit status]"
+    assert machine.test()[1] == {name: "failed"}, machine.log
+    machine.write(FIX)
+    assert machine.test() == (0, {name: "passed"}), machine.log
+
+
 def test_a_makefile_through_all_its_states(tmp_path: Path, plan: Planner) -> None:
     needs("make", "cc")
     files = {"Makefile": MAKEFILE, **BASE}
