@@ -32,7 +32,6 @@ __all__ = ["Finding", "examine"]
 
 _GIB = 1 << 30
 _GIT = (2, 30)
-_TOOLS = {"java": "JDK", "gcc": "GCC"}
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -50,7 +49,7 @@ class Finding(BaseModel):
 
 
 def examine() -> list[Finding]:
-    """Every check, in order. Takes a second or two."""
+    """Every check, in order. Takes a few seconds, more where programs that are asked for their version hang: each gets 10 s."""
     checks: tuple[Callable[[], Finding], ...] = (
         _python, _git, _sandboxes, _cgroups, _toolchains, _docker, _ray, _torch,
         _processors, _memory, _disk, _shared_memory, _files, _browser,
@@ -150,15 +149,22 @@ async def _in_sandbox(config: LocalConfig, script: str) -> _Tried:
 
 def _toolchains() -> Finding:
     from podgym.sandbox.local.toolchains import Toolchains
+    from podgym.sandbox.local.toolchains.kinds import KINDS
 
-    versions = Toolchains({}).versions()
-    there = [f"{_TOOLS.get(tool, tool.title())} {', '.join(found)}" for tool, found in versions.items() if found]
-    lacking = [_TOOLS.get(tool, tool.title()) for tool, found in versions.items() if not found]
+    meaning = "Local sandboxes can have these; tasks that want others need the docker provider."
+    try:
+        versions = Toolchains({}).versions()
+    except (PodgymError, OSError, RuntimeError) as error:
+        remedy = "Correct PATH and the variables that name toolchains (JAVA_HOME, GOROOT and so on)."
+        return Finding(name="toolchains", status="failed", found=f"cannot be looked for: {error}", meaning=meaning, remedy=remedy)
+    titles = {"python": "Python", **{tool: kind.title.removeprefix("a ") for tool, kind in KINDS.items()}}
+    there = [f"{titles[tool]} {', '.join(found)}" for tool, found in versions.items() if found]
+    lacking = [titles[tool] for tool, found in versions.items() if not found]
     return Finding(
         name="toolchains",
         status="ok",
         found="; ".join([*there, *([f"no {', no '.join(lacking)}"] if lacking else [])]),
-        meaning="Local sandboxes can have these; tasks that want others need the docker provider.",
+        meaning=meaning,
     )
 
 

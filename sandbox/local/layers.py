@@ -87,7 +87,8 @@ class LayerStore:
         # Finding one may run compilers for their version.
         toolchain = await asyncio.to_thread(functools.partial(toolchains.find, recipe.base, image=spec.image))
         context = Path(spec.context) if spec.context is not None else None
-        image = Image((), _kept(recipe), dict(recipe.env), toolchain)
+        # Without isolation no step runs, and what a toolchain is set up by lies in the sandbox's tree already.
+        image = Image((), _kept(recipe, toolchain if self._isolated else None), dict(recipe.env), toolchain)
         base = recipe.model_copy(update={"copies": (), "after": ()})
         if recipe.before or recipe.before_copies:
             image = await self._layer(image, base, context, copies=recipe.before_copies, steps=recipe.before, first=0)
@@ -179,9 +180,9 @@ def _normal(path: str) -> str:
     return os.path.normpath(path)
 
 
-def _kept(recipe: ImageRecipe) -> tuple[str, ...]:
+def _kept(recipe: ImageRecipe, toolchain: Toolchain | None) -> tuple[str, ...]:
     """Kept directories without those below others."""
-    paths = kept_directories(recipe)
+    paths = kept_directories(recipe, toolchain)
     for path in (*paths, *map(_normal, recipe.writable), _normal(recipe.workdir)):
         if not path.startswith("/") or path == "/" or ":" in path or "," in path or "\\" in path:
             raise ImageError(f"{path!r} cannot be a kept directory.", remedy="Use absolute directories below / without ':', ',' or '\\'.")

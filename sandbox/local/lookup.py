@@ -9,7 +9,7 @@ from pathlib import Path
 
 from podgym.sandbox.images import ImageRecipe
 from podgym.sandbox.local.config import LocalConfig
-from podgym.sandbox.local.toolchains import Toolchains
+from podgym.sandbox.local.toolchains import Toolchain, Toolchains
 
 __all__ = ["KeptLayer", "find_layers", "kept_directories", "layer_name"]
 
@@ -30,10 +30,11 @@ def layer_name(recipe: ImageRecipe, context: Path | None, toolchain: str) -> str
     return hashlib.sha256(f"{recipe.digest(context)}\0{toolchain}".encode()).hexdigest()[:16]
 
 
-def kept_directories(recipe: ImageRecipe) -> tuple[str, ...]:
-    """What layers of the recipe keep, without directories below others, normalised and sorted."""
-    paths = {os.path.normpath(path) for path in (recipe.workdir, *recipe.writable)}
-    return tuple(sorted(path for path in paths if not any(path != other and Path(path).is_relative_to(other) for other in paths)))
+def kept_directories(recipe: ImageRecipe, toolchain: Toolchain | None) -> tuple[str, ...]:
+    """What layers of the recipe keep, without directories below others, normalised: the recipe's, sorted, then the toolchain's."""
+    wanted = sorted(os.path.normpath(path) for path in (recipe.workdir, *recipe.writable))
+    paths = tuple(dict.fromkeys([*wanted, *(toolchain.kept if toolchain is not None else ())]))
+    return tuple(path for path in paths if not any(path != other and Path(path).is_relative_to(other) for other in paths))
 
 
 def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) -> list[KeptLayer]:
@@ -51,14 +52,16 @@ def find_layers(recipe: ImageRecipe, context: Path | None, config: LocalConfig) 
         parts.append((recipe.model_copy(update={"copies": (), "after": ()}), tuple(step.run for step in recipe.before)))
     if recipe.copies or recipe.after:
         parts.append((recipe, tuple(step.run for step in recipe.after)))
-    kept = kept_directories(recipe)
+    kept = kept_directories(recipe, toolchain)
     found = []
     for part, commands in parts:
         name = layer_name(part, context, identity)
         folder = next((one / name for one in _roots(config) if (one / name / "done").is_file()), None)
         if folder is None:
             return []
-        found.append(KeptLayer(name, tuple((folder / str(index), path) for index, path in enumerate(kept)), commands))
+        # Without isolation nothing of the toolchain's is kept.
+        trees = ((folder / str(index), path) for index, path in enumerate(kept))
+        found.append(KeptLayer(name, tuple((tree, path) for tree, path in trees if tree.is_dir()), commands))
     return found
 
 

@@ -54,3 +54,13 @@ def test_toolchains_of_this_machine() -> None:
     found = health._toolchains().found
     assert found.startswith("Python ") and python in found.partition(";")[0]
     assert all(name in found for name in ("Go", "Rust", "Node", "JDK", "Maven", "Gradle", "GCC"))
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "/root/bin"), RuntimeError("Symlink loop")])
+def test_toolchains_that_cannot_be_looked_for_are_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("podgym.sandbox.local.toolchains.Toolchains.versions", fail)
+    finding = health._toolchains()
+    assert finding.status == "failed" and str(error) in finding.found and "PATH" in finding.remedy

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -514,19 +516,6 @@ async def test_layers_belong_to_their_toolchain(local, tmp_path):
         find_layers(spec("swift:6", **recipe).recipe, None, LocalConfig(**config))
 
 
-async def test_a_python_layers_name_is_what_it_was(local, tmp_path):
-    """Images that were made before other toolchains were known are still found."""
-    import hashlib
-
-    from podgym.sandbox.local.pythons import find_pythons
-
-    version, python = next(iter(find_pythons({}).items()))
-    wanted = spec(f"python:{version}", after=(Step(run="true"),))
-    await local(cache=tmp_path / "cache").create(wanted)
-    expected = hashlib.sha256(f"{wanted.recipe.digest(None)}\0{python.executable}".encode()).hexdigest()[:16]
-    assert [path.parent.name for path in (tmp_path / "cache").glob("*/*/done")] == [expected]
-
-
 async def test_bases_are_those_that_can_be_made(local):
     provider = local()
     assert isinstance(provider, KnowsBases)
@@ -544,28 +533,47 @@ async def test_a_missing_version_says_what_is_here(local):
     assert caught.value.step is None
 
 
-async def test_a_python_is_as_bare_as_its_image(local, tmp_path):
-    """What this machine has installed for the interpreter, and what starts with it here, is no part of a sandbox."""
-    from podgym.sandbox.local.pythons import Interpreter
-    from podgym.sandbox.local.toolchains.python import describe_python
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A directory that this process may not enter, whoever runs it."""
+    folder = tmp_path / "closed"
+    (folder / "bin").mkdir(parents=True)
+    folder.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield folder
+    if root:
+        os.seteuid(0)
+    folder.chmod(0o700)
 
-    driver = local()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    sandbox = await driver.create(spec(f"python:{version}"))
-    told = await sandbox.run('python -c "import sys; print(sys.prefix, *sys.path)"; pip --version', timeout_s=60)
-    prefix, *path = told.stdout.text().splitlines()[0].split()
-    assert prefix == "/opt/python"
-    assert [entry for entry in path if "-packages" in entry] == [f"/opt/python/lib/python{version}/site-packages"]
 
-    top = tmp_path / "installed"
-    site = top / "lib" / "python3.11" / "site-packages"
-    for name in ("pip", "pip-24.0.dist-info", "setuptools", "numpy", "pytest"):
-        (site / name).mkdir(parents=True)
-    (site / "slow.pth").write_text("import time; time.sleep(9)\n")
-    (top / "bin").mkdir()
-    (top / "bin" / "python3.11-config").touch()
-    old = describe_python(Interpreter("3.11", top / "bin" / "python3.11"))
-    seen = {link.rpartition("/")[2] for link, _ in old.links}
-    configs = ("python-config", "python3-config", "python3.11-config")
-    assert seen == {"python", "python3", "python3.11", *configs, "pip", "pip-24.0.dist-info", "setuptools"}
-    assert f"home = {top}/bin\n" in {path: text for path, text, _ in old.files}["/opt/python/pyvenv.cfg"]
+def test_directories_that_may_not_be_entered_are_passed_over(closed, monkeypatch):
+    for name in ("UV_PYTHON_INSTALL_DIR", "PYENV_ROOT"):
+        monkeypatch.setenv(name, str(closed))
+    monkeypatch.setenv("PATH", f"{closed}/bin:{closed}:/usr/bin:/bin")
+    names = ("PATH", "RUSTUP_HOME", "NVM_DIR", "FNM_DIR", "GOROOT", "JAVA_HOME", "MAVEN_HOME", "GRADLE_HOME")
+    env = dict.fromkeys(names, f"{closed}/bin")
+    toolchains = Toolchains({}, places=Places(env, closed / "home", closed / "top", {"go": (f"{closed}/go",)}))
+    assert set(toolchains.versions()) == {"python", "go", "rust", "node", "java", "maven", "gradle", "gcc"}
+
+
+def test_links_that_go_round_are_passed_over(tmp_path, monkeypatch):
+    for name in ("go", "rustc", "node", "javac", "mvn", "python3.99"):
+        (tmp_path / name).symlink_to(name)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    toolchains = Toolchains({}, places=Places({"PATH": str(tmp_path)}, tmp_path, tmp_path))
+    assert "3.99" not in toolchains.versions()["python"]
+
+
+def test_compilers_are_asked_at_once(machine):
+    for number in range(4):
+        root = machine.rust(f"home/me/.rustup/toolchains/{number}", "1.70.0")
+        (root / "bin/rustc").write_text(f"#!/bin/sh\nsleep 1\necho rustc 1.7{number}.0\n")
+        node = machine.node(f"opt/node{number}", f"2{number}.0.0")
+        (node / "bin/node").write_text(f"#!/bin/sh\nsleep 1\necho v2{number}.0.0\n")
+    began = time.monotonic()
+    versions = machine.toolchains().versions()
+    assert time.monotonic() - began < 6, "8 s one after another"
+    assert versions["rust"] == ("1.70.0", "1.71.0", "1.72.0", "1.73.0")
+    assert versions["node"] == ("20.0.0", "21.0.0", "22.0.0", "23.0.0")

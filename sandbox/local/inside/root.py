@@ -121,7 +121,7 @@ def make_root(template: Template, spec: dict[str, Any], *, scratch: str | None) 
         os.makedirs(os.path.dirname(target[1:]), exist_ok=True)
         os.symlink(link, target[1:])
     for index, path in enumerate(spec["kept"]):
-        _keep(index, path[1:], f"{hold}/up", spec)
+        _keep(index, path[1:], hold, spec)
     # After what would cover them: a toolchain may lie in a directory that is kept.
     for source, target in spec["binds"]:
         os.makedirs(target[1:], exist_ok=True)
@@ -130,15 +130,17 @@ def make_root(template: Template, spec: dict[str, Any], *, scratch: str | None) 
     kernel.pivot_root(top)
 
 
-def _keep(index: int, target: str, up: str, spec: dict[str, Any]) -> None:
-    """Lay a kept directory: image layers over what the machine has there, under what the sandbox will write."""
-    lowers = [f"{HOLD}/layers/{layer}/{index}" for layer in spec["layers"]]
+def _keep(index: int, target: str, hold: str, spec: dict[str, Any]) -> None:
+    """Lay a kept directory: image layers over what the machine or a toolchain has there, under what the sandbox will write."""
+    build, up = spec["build"], f"{hold}/up"
+    lowers = [path for layer in spec["layers"] if os.listdir(path := f"{HOLD}/layers/{layer}/{index}")]
     found = os.path.isdir(target)
-    if found and target not in ("tmp", "root", "home", "run", "var", "var/tmp"):
-        lowers.append(f"/{target}")
-    elif not found:
+    if not found:
         os.makedirs(target)
-    build = spec["build"]
+    if not lowers and not build and not os.path.isdir(f"/{target}"):
+        return  # It is the sandbox's own as it is.
+    if found and target not in ("tmp", "root", "home", "run", "var", "var/tmp"):
+        lowers.append(f"{hold}/root/{target}")
     upper = f"{HOLD}/layers/{build}/{index}" if build else f"{up}/u{index}"
     if not lowers:
         if build:

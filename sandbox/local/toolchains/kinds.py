@@ -14,7 +14,7 @@ from typing import Final
 
 from podgym.sandbox.local.toolchains.java import describe_gradle, describe_jdk, describe_maven, gradles, jdks, mavens
 from podgym.sandbox.local.toolchains.native import compilers, describe_compiler
-from podgym.sandbox.local.toolchains.places import Places, ask, first_line
+from podgym.sandbox.local.toolchains.places import Places, ask, first_line, listed
 from podgym.sandbox.local.toolchains.toolchain import Toolchain, installed_at
 
 __all__ = ["KINDS", "Kind"]
@@ -57,7 +57,7 @@ def _rusts(places: Places) -> Iterator[Path]:
     for rustup in (*places.named("RUSTUP_HOME"), places.home / ".rustup", places.top / "usr/local/rustup"):
         default = re.search(r'^default_toolchain = "([\w.+-]+)"', _text(rustup / "settings.toml"), re.MULTILINE)
         yield from (rustup / "toolchains" / name for name in (default.groups() if default else ()))
-        yield from sorted((rustup / "toolchains").glob("*"), reverse=True)
+        yield from sorted(listed(rustup / "toolchains", "*"), reverse=True)
     yield from places.below_top("opt/rust*")
 
 
@@ -78,7 +78,7 @@ def _nodes(places: Places) -> Iterator[Path]:
     )
     for manager, pattern in (("NVM_DIR", "versions/node/*"), ("FNM_DIR", "node-versions/*/installation")):
         for folder in places.named(manager):
-            yield from sorted(folder.glob(pattern), reverse=True)
+            yield from sorted(listed(folder, pattern), reverse=True)
     yield from places.below_top("usr/local/lib/nodejs/*", "opt/node*")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ __all__ = ["Toolchains"]
 
 _RELEASES: Final = ("bookworm", "bullseye")
 """Distributions that public images of a language's versions are named after."""
+_AT_ONCE: Final = 8
+"""Compilers of one language that are asked for their version at once."""
 
 
 class Toolchains:
@@ -32,7 +35,7 @@ class Toolchains:
         self._places = places or Places.of_this_process(dict(directories))
         self._roots = {tool: _roots(tool, self._places) for tool in KINDS}
         self._found: dict[str, tuple[Toolchain, ...]] = {}
-        self._asking = threading.Lock()
+        self._asking = {tool: threading.Lock() for tool in KINDS}
 
     @property
     def directories(self) -> tuple[Path, ...]:
@@ -59,9 +62,11 @@ class Toolchains:
         return wanted is None or all(self._best(tool, version) is not None for tool, version in wanted.parts)
 
     def versions(self) -> dict[str, tuple[str, ...]]:
-        """What is installed of each tool, the oldest first; asks all of them."""
+        """What is installed of each tool, the oldest first; asks all of them, at once."""
         tools = ("python", *KINDS)
-        return {tool: tuple(sorted({found.version for found in self._of(tool)}, key=lambda one: (numbers(one), one))) for tool in tools}
+        with ThreadPoolExecutor(len(tools)) as pool:
+            every = zip(tools, pool.map(self._of, tools), strict=True)
+            return {tool: tuple(sorted({one.version for one in found}, key=lambda one: (numbers(one), one))) for tool, found in every}
 
     def bases(self) -> frozenset[str]:
         """Public names of base images that sandboxes can have here."""
@@ -87,10 +92,11 @@ class Toolchains:
             return tuple(self._pythons.values())
         if tool == "system":
             return (system(),)
-        with self._asking:
+        with self._asking[tool]:
             if tool not in self._found:
-                described = (KINDS[tool].describe(root) for root in self._roots[tool])
-                self._found[tool] = tuple(found for found in described if found is not None)
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    described = pool.map(KINDS[tool].describe, self._roots[tool])
+                    self._found[tool] = tuple(found for found in described if found is not None)
             return self._found[tool]
 
     def _best(self, tool: str, version: str) -> Toolchain | None:

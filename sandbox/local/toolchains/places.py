@@ -11,7 +11,7 @@ from typing import Final
 
 from podgym.sandbox.local.toolchains.toolchain import numbers
 
-__all__ = ["Places", "ask", "first_line"]
+__all__ = ["Places", "ask", "first_line", "listed"]
 
 _ASK_TIMEOUT_S: Final = 10.0
 _USUAL: Final = ("/usr/local/bin", "/usr/bin", "/bin")
@@ -39,8 +39,14 @@ class Places:
         for folder in (*self.env.get("PATH", "").split(os.pathsep), *(str(self.top / usual[1:]) for usual in _USUAL)):
             for name in names:
                 program = Path(folder, name)
-                if folder.startswith("/") and program.is_file() and os.access(program, os.X_OK):
-                    yield program.resolve()
+                if not folder.startswith("/"):
+                    continue
+                try:
+                    found = program.resolve(strict=True) if program.is_file() and os.access(program, os.X_OK) else None
+                except (OSError, RuntimeError):  # It may not be entered, or its links go round.
+                    continue
+                if found is not None:
+                    yield found
 
     def named(self, *variables: str) -> Iterator[Path]:
         """Directories that variables name."""
@@ -63,7 +69,15 @@ class Places:
 
 def _matching(top: Path, patterns: Sequence[str]) -> Iterator[Path]:
     for pattern in patterns:
-        yield from sorted(top.glob(pattern), key=lambda path: (numbers(path.name.replace("-", ".")), path.name), reverse=True)
+        yield from sorted(listed(top, pattern), key=lambda path: (numbers(path.name.replace("-", ".")), path.name), reverse=True)
+
+
+def listed(folder: Path, pattern: str) -> list[Path]:
+    """What matches below a directory, in any order; nothing where it may not be entered."""
+    try:
+        return list(folder.glob(pattern))
+    except (OSError, RuntimeError):
+        return []
 
 
 def ask(program: Path, *arguments: str) -> str:

@@ -37,6 +37,8 @@ class Toolchain:
     """Path in the sandbox, text and mode of small files that it is set up by."""
     public: tuple[str, ...] = ()
     """Directories on PATH where the public image has its programs."""
+    kept: tuple[str, ...] = ()
+    """Directories of the sandbox's own that its package manager installs to: images keep them, as the public image would."""
 
     def environment(self, path: str, *, isolated: bool) -> dict[str, str]:
         """Variables over the usual `path`. Where nothing is isolated, the places would be the machine's, and are left out."""
@@ -106,4 +108,5 @@ def combined(parts: Sequence[Toolchain]) -> Toolchain:
         links=tuple(link for part in parts for link in part.links),
         files=tuple(file for part in parts for file in part.files),
         public=tuple(dict.fromkeys(entry for part in parts for entry in part.public)),
+        kept=tuple(dict.fromkeys(path for part in parts for path in part.kept)),
     )
