@@ -83,11 +83,15 @@ _TEST_TOOLS: Final = re.compile(
     r"django-test-plus|asgi-lifespan|polyfactory|typeguard"
 )
 
+_LINTERS: Final = frozenset(("black", "flake8", "flakes", "isort", "mypy", "pep8", "pycodestyle", "pydocstyle", "pylint", "ruff"))
+"""What plug-ins of these do is no test, and the settings that ask for them are heard for themselves."""
+
 
 def is_test_tool(requirement: str) -> bool:
     """Whether a distribution is of use to tests alone: pytest, what extends it, and the tools that tests are written with."""
     name = canonicalize_name(requirement)
-    return "pytest" in name.split("-") or _TEST_TOOLS.fullmatch(name) is not None
+    words = set(name.split("-"))
+    return ("pytest" in words and not words & _LINTERS) or _TEST_TOOLS.fullmatch(name) is not None
 
 
 def asked_by_settings(settings: Mapping[str, str]) -> list[str]:

@@ -19,11 +19,16 @@ _RUNS: Final = re.compile(
     r"\b(?:make|just|task|poe|invoke|inv|pdm run|hatch run|hatch|poetry run|uv run|rye run) "
     r"(?:[\w:-]{0,40}[:-])?(?:tests?|check|unit|coverage|cov)\b"
 )
+_BESIDE: Final = re.compile(
+    r"\b(?:install|add|sync|update)\b|(?:-e|-s|--sessions?|-env|run)[ =]*(?:lint|docs?|style|mypy|typ(?:es?|ing)|format|pre-commit|"
+    r"build|publish|release|flake8|black|ruff|check-manifest|package)\b"
+)
+"""What names a runner and is no test."""
 _TOOLS: Final = re.compile(
     r"CC|CXX|LD|AR|CPP|\w*FLAGS|\w*PATH|HOME|PWD|SHELL|USER|TERM|CI|TMP|TEMP|TMPDIR|LANG|LANGUAGE|LC_\w+|LD_\w+|DYLD_\w+|DISPLAY|XDG_\w+|"
     r"(?:PIP|UV|POETRY|PDM|PIPENV|CONDA|MAMBA|HATCH|VIRTUALENV|VIRTUAL|TOX|NOX|SETUPTOOLS|CIBW|CARGO|RUST|RUSTUP|MAKE|CMAKE|DEBIAN|GITHUB|"
     r"RUNNER|GIT|PRE_COMMIT|COVERAGE|COV|CODECOV|COVERALLS|NPM|NODE|DOCKER|ACTIONS|PODGYM|PY|FORCE|NO)(?:_\w*)?|"
-    r"TOXENV|NOXSESSION|PYTHON\w*|PYTEST\w*|VIRTUALENV\w*|CLICOLOR\w*|\w*(?:TOKEN|_proxy|_PROXY)\w*"
+    r"(?:TOX|NOX|PYTHON|PYTEST|VIRTUALENV|CLICOLOR|MATRIX)\w*|\w*(?:TOKEN|_PROXY)\w*"
 )
 """Of build tools and of this machine, and those that decide how pytest reports."""
 _KEPT: Final = frozenset(("PYTHONPATH", "PYTHONUTF8", "PYTHONIOENCODING", "PYTEST_PLUGINS", "NO_NETWORK"))
@@ -32,7 +37,7 @@ _MAX: Final = 60
 
 def runs_tests(line: str) -> bool:
     """Whether a shell line of CI runs tests."""
-    return _RUNS.search(line[:2000]) is not None
+    return any(_RUNS.search(part) and not _BESIDE.search(part) for part in re.split(r"&&|;|\|\|", line[:2000]))
 
 
 def test_variables(project: Project, ci: CiFacts) -> dict[str, str]:
@@ -51,7 +56,7 @@ def test_variables(project: Project, ci: CiFacts) -> dict[str, str]:
 def _of(env: Mapping[str, object], here: str) -> dict[str, str]:
     kept = {}
     for name, value in env.items():
-        if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_]\w{0,80}", name, re.ASCII):
+        if not isinstance(value, str) or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,80}", name):
             continue
         text = re.sub(r"\{(?:toxinidir|tox_root|root)\}", here, value)
         if name == "PYTHONPATH":

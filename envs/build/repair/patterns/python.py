@@ -39,6 +39,10 @@ PYTHON: Final[tuple[Pattern, ...]] = (
     *(pattern("missing_module", f"'{mark}' not found in `markers` configuration option", f"python {name}") for mark, name in MARKS.items()),
     pattern("missing_module", r"Missing required plugins: ([\w.<>=!~, -]+)", "python {0}", weight=93),
     pattern("missing_module", r"async def functions are not natively supported", "python pytest-asyncio", weight=84),
+    # A pytest that is too old for the interpreter.
+    pattern("missing_module", r'required field "type_ignores" missing from Module', "python pytest>=5.4", weight=91),
+    pattern("missing_module", r'required field "lineno" missing from alias', "python pytest>=6.2.5", weight=91),
+    pattern("missing_module", r"'AssertionRewritingHook' object has no attribute 'find_spec'", "python pytest>=7.4", weight=91),
     # The interpreter's version.
     pattern("wrong_toolchain", r"requires a different Python: [\d.]+\S* not in '([^']+)'", "python {0}", weight=95),
     pattern("wrong_toolchain", r"(?:depends on|requires) Python ?([<>=!~][^\s;,]*(?:, ?[<>=!~][^\s;]*)*)", "python {0}", weight=78),

@@ -97,7 +97,7 @@ def test_what_is_pinned_is_chosen_and_said(facts: Facts, plan: Planner) -> None:
 
 CI = """
 on: push
-env: {TZ: Europe/Berlin, PIP_NO_CACHE_DIR: '1', LANG: de_DE.UTF-8}
+env: {TZ: Europe/Berlin, vmImage: ubuntu, NOXFORCEPYTHON: "3.9", PIP_NO_CACHE_DIR: '1', LANG: de_DE.UTF-8}
 jobs:
   test:
     env: {APP_MODE: ci, DJANGO_SETTINGS_MODULE: "shop.ci"}

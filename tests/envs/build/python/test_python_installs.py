@@ -75,6 +75,8 @@ def test_what_ci_installs_to_test_is_taken_whole_and_single_names_as_far_as_test
     assert set(found.constraints) == {"six<2", "attrs==23.1"}
     beside = facts({**files, **workflow("pip install -r ci/all.txt flake8", "flake8 .")})
     assert beside.test_requirements == ("pytest",)
+    only_named = facts({**files, **workflow("pip install -r ci/all.txt tox pytest", "tox -e lint", "nox -s docs")})
+    assert only_named.test_requirements == ("pytest",)
     nothing_else = facts({"tests/test_calc.py": "def test_x(): pass\n", **workflow("pip install pytest flake8 attrs", "pytest")})
     assert nothing_else.test_requirements == ("pytest", "attrs")
 
@@ -169,7 +171,7 @@ def test_hatch_s_own_environment_for_tests_has_its_tools(facts: Facts) -> None:
 
 
 def test_tools_of_tests_alone_are_taken_from_development_s_places(facts: Facts) -> None:
-    files = {"requirements-test.txt": "pytest\n", "requirements-dev.txt": "pytest-mock\nhypothesis\nblack\npytest<9\n"}
+    files = {"requirements-test.txt": "pytest\n", "requirements-dev.txt": "pytest-mock\nhypothesis\nblack\npytest-black\npytest<9\n"}
     assert facts(files).test_requirements == ("pytest", "pytest-mock", "hypothesis")
 
 
