@@ -89,7 +89,7 @@ def choose(
     others = [f"{choice.system} in {choice.root or 'the top directory'}" for choice in found if choice is not best and choice.tests]
     notes = [f"built with {best.system}; there is also {', '.join(others[:5])}"] if others else []
     if not best.tests:
-        notes.append(f"no test is declared in the files of {best.system}; programs named after tests are run")
+        notes.append(f"no test is declared in the files of {best.system}; a script or programs named after tests are run")
     return best, notes
 
 

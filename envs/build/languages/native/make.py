@@ -99,7 +99,7 @@ def make_test(text: str, target: str, command: str, root: str, variables: dict[s
     written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >>"$out/exit-code/make.txt"\n' if label else ""
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 {BROKEN}=$out/taken/broken; export {BROKEN}
-{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
+{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)} PODGYM_CALLS="$out/exit-code/make.txt"
 mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
 export GTEST_OUTPUT="xml:$out/junit/" CRITERION_OUTPUTS="xml:$out/junit/criterion.xml"
 export CK_XML_LOG_FILE_NAME="$out/check-xml/check.xml" CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/make/%g.xml"

@@ -287,6 +287,19 @@ def test_lines_of_a_makefile_that_run_test_programs(tmp_path: Path, plan: Planne
     assert set(machine.test()[1].values()) == {"passed"}, machine.log
 
 
+def test_python_scripts_of_a_makefile_count_one_by_one(tmp_path: Path, plan: Planner) -> None:
+    needs("make", "cc", "python3")
+    files = {**BASE, "Makefile": "test:\n\t-python3 tests/test_a.py\n\tpython3 tests/test_b.py x\n\tpython3 -c pass\n"}
+    files |= {"tests/test_a.py": "raise SystemExit(3)\n", "tests/test_b.py": ""}
+    machine = Machine(tmp_path, plan(files))
+    machine.install(files)
+    assert machine.test()[1] == {
+        "python3 tests/test_a.py [exit status]": "failed",
+        "python3 tests/test_b.py x [exit status]": "passed",
+        "make test [exit status]": "passed",
+    }, machine.log
+
+
 def test_a_makefile_without_a_target_for_tests(tmp_path: Path, plan: Planner) -> None:
     needs("make", "cc")
     bare = MAKEFILE[: MAKEFILE.index("test: ")].replace("all: build/calc.o", "all: $(TESTS)")
