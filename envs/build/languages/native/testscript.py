@@ -122,9 +122,9 @@ def run_script(script: TestScript) -> str:
     label = " ".join(script.words).replace(f"{WORKDIR}/", "")[:200]
     before = changed = ""
     if script.compared:
-        sums = f"(cd {WORKDIR} && git ls-files -z | xargs -0 sha1sum 2>/dev/null)"
-        before = f'  {sums} >"$out/taken/before"\n'
-        changed = f'  [ $code -ne 0 ] || {sums} | cmp -s - "$out/taken/before" || code=1\n'
+        listed = "git ls-files -z --cached --others --exclude-standard | xargs -0 sha1sum"
+        before = f'  (cd {WORKDIR} && {listed} 2>/dev/null) >"$out/taken/before"\n'
+        changed = f'  [ $code -ne 0 ] || (cd {WORKDIR} && sha1sum --quiet -c "$out/taken/before") >&2 || code=1\n'
     return f"""\
   mkdir -p "$out/exit-code"
 {before}  if [ ! -e {WORKDIR}/build ]; then ln -s "$build" {WORKDIR}/build; linked=1; fi

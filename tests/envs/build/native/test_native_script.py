@@ -77,11 +77,13 @@ def test_files_that_a_script_changes_are_compared_where_ci_does(tmp_path: Path) 
     bed = tmp_path / "testbed"
     bed.mkdir()
     (bed / "golden.txt").write_text("old\n")
-    (bed / "run.sh").write_text("cat source >golden.txt\n")
+    (bed / "run.sh").write_text("cat source >golden.txt\ncat source >hidden.txt\ndate >made.txt\n")
     subprocess.run(["sh", "-ec", "git init -q . && git add ."], check=True, cwd=bed, timeout=20)
+    (bed / "hidden.txt").write_text("other\n")
     script = "out=/opt/report build=/nowhere\nrm -rf $out; mkdir -p $out/taken\n"
     script += run_script(TestScript(("sh", "/testbed/run.sh"), "", compared=True)) + "exit $code\n"
     script = script.replace("/testbed", str(bed)).replace("/opt", str(tmp_path))
-    for said, code in (("new\n", 1), ("new\n", 0)):
+    for said, code in (("new\n", 1), ("newer\n", 1), ("newer\n", 0)):
         (bed / "source").write_text(said)
         assert subprocess.run(["sh", "-c", script], check=False, cwd=tmp_path, timeout=20).returncode == code
+        (bed / "made.txt").unlink()
