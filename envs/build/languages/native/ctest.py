@@ -12,9 +12,9 @@ from typing import Final
 
 from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN
-from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, ending, programs, test_prelude
+from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, ending, test_prelude
 from podgym.envs.build.languages.native.standins import GIT_ENVIRONMENT
-from podgym.envs.build.languages.native.testscript import TestScript, run_script
+from podgym.envs.build.languages.native.testscript import TestScript, run_undeclared
 
 __all__ = ["build_aside", "cmake_test"]
 
@@ -93,5 +93,5 @@ if [ -n "${{tests:-}}" ]; then
     --no-tests=error --output-on-failure >&2
   code=$?
 else
-{programs('"$build"') if script is None else run_script(script)}fi
+{run_undeclared(script)}fi
 {ending()}"""

@@ -11,7 +11,7 @@ from podgym.envs.build.languages.native.launcher import BIN, install_launchers
 from podgym.envs.build.languages.native.paths import vendored
 from podgym.envs.build.languages.native.shell import BUILD, PARTIAL, STAMP, ending, exports, install_prelude, test_prelude
 from podgym.envs.build.languages.native.sources import Submodule
-from podgym.envs.build.languages.native.testscript import TestScript, run_script
+from podgym.envs.build.languages.native.testscript import TestScript, run_undeclared
 from podgym.envs.build.plan import TOOLS
 from podgym.envs.build.tree import Tree
 
@@ -139,13 +139,13 @@ fi
 """
 
 
-def meson_test(root: str, variables: dict[str, str], script: TestScript | None) -> str:
+def meson_test(root: str, variables: dict[str, str], *, declared: bool, script: TestScript | None) -> str:
     """The script that builds what changed and tests; `script` runs the tests where none is declared."""
     run = (
         'meson test -C "$build" --no-rebuild --num-processes 1 --timeout-multiplier 4 --print-errorlogs '
         f"--wrapper {BIN}/cases >&2\ncode=$?\n"
     )
-    run = run if script is None else run_script(script)
+    run = run if declared else run_undeclared(script)
     return f"""{test_prelude(root)}{exports(variables)}build={BUILD}
 if [ -e {PARTIAL} ]; then
   find "$build" -type f -perm -u+x ! -name '*.so*' ! -path '*.p/*' -exec rm -f {{}} +

@@ -185,7 +185,7 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
             [*meson.meson_packages(choice.meson), *needs.meson_needs([*choice.meson.values(), meson.wrapped(tree, root)]), *found],
             meson.meson_dependencies(choice.meson, variables),
             meson.meson_install(meson.meson_options(tree, root), root, variables=variables),
-            meson.meson_test(root, environment, script),
+            meson.meson_test(root, environment, declared=bool(choice.tests), script=script),
         )
     if choice.autotools is not None:
         return (

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from podgym.envs.build.ci import CiFacts
-from podgym.envs.build.languages.native.shell import where
+from podgym.envs.build.languages.native.shell import programs, where
 from podgym.envs.build.plan import WORKDIR
 from podgym.envs.build.tree import Tree
 
-__all__ = ["TestScript", "find_script", "run_script"]
+__all__ = ["TestScript", "find_script", "run_script", "run_undeclared"]
 
 _RUNNERS: Final = frozenset({"bash", "sh", "python", "python3", "perl", "prove", "bats"})
 _NAME: Final = re.compile(r"(?:.*[-_.])?(?:run|unit|all)?[-_]?(?:tests?|check)(?:[-_.].*)?|runtests?\.\w+", re.I)
@@ -42,6 +42,8 @@ class TestScript:
     """The directory of the repository to be in; None for the build's."""
     compared: bool = False
     """CI then looks for files that it changed."""
+    guessed: bool = False
+    """Only its name says so."""
 
 
 def find_script(tree: Tree, root: str, ci: CiFacts) -> TestScript | None:
@@ -56,8 +58,8 @@ def find_script(tree: Tree, root: str, ci: CiFacts) -> TestScript | None:
         name = posixpath.basename(path)
         if path.count("/") <= 1 and _FOUND.fullmatch(name):
             full = posixpath.join(root, path)
-            own = _DIRECTORY.search(posixpath.dirname(path)) is not None
-            return TestScript((*_interpreter(tree, full), f"{WORKDIR}/{full}"), posixpath.dirname(full) if own else None, compared)
+            folder = posixpath.dirname(full) if _DIRECTORY.search(posixpath.dirname(path)) is not None else None
+            return TestScript((*_interpreter(tree, full), f"{WORKDIR}/{full}"), folder, compared, guessed=True)
     return None
 
 
@@ -114,6 +116,14 @@ def _interpreter(tree: Tree, path: str) -> tuple[str, ...]:
     first = (tree.read(path) or "").partition("\n")[0]
     known = re.match(r"#!\s*(?:/usr/bin/env\s+|\S*/)(bash|sh|python3?|perl)\b", first)
     return (known[1],) if known is not None else ("sh",) if path.endswith(".sh") else ()
+
+
+def run_undeclared(script: TestScript | None) -> str:
+    """Shell for tests that no build file declares: the script, else the programs in `$build` that are called tests."""
+    if script is not None and not script.guessed:
+        return run_script(script)
+    found = programs('"$build"')
+    return found if script is None else f'{found}  if [ ! -s "$out/exit-code/programs.txt" ]; then\n{run_script(script)}  fi\n'
 
 
 def run_script(script: TestScript) -> str:

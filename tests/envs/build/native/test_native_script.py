@@ -12,7 +12,7 @@ from podgym_test_kit.plans import tree
 
 from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.languages.native.launcher import install_launchers
-from podgym.envs.build.languages.native.testscript import TestScript, find_script, run_script
+from podgym.envs.build.languages.native.testscript import TestScript, find_script, run_script, run_undeclared
 
 FILES = {
     "CMakeLists.txt": "",
@@ -40,8 +40,8 @@ def found(lines: list[str], files: Mapping[str, str] = FILES, directory: str = "
         (["pushd tests && scons CC=$CC && popd"], TestScript(("scons",), "tests")),
         (["CC=gcc python3 tools/check.py -v"], TestScript(("python3", "/testbed/tools/check.py", "-v"), "")),
         # What is no test of the repository: then it is the script whose name says so.
-        (["./other/run-tests.sh", "bash scripts/run-tests.sh --valgrind", "rm -rf / ; test $X"], TestScript(RUN, None)),
-        ([], TestScript(RUN, None)),
+        (["./other/run-tests.sh", "bash scripts/run-tests.sh --valgrind", "rm -rf / ; test $X"], TestScript(RUN, None, guessed=True)),
+        ([], TestScript(RUN, None, guessed=True)),
     ],
 )
 def test_the_script_is_found(lines: list[str], script: TestScript) -> None:
@@ -50,7 +50,9 @@ def test_the_script_is_found(lines: list[str], script: TestScript) -> None:
 
 def test_a_step_has_a_directory_of_its_own() -> None:
     assert found(["./unittest.sh"], directory="tests") == TestScript(("bash", "/testbed/tests/unittest.sh"), "tests")
-    assert found([], {"CMakeLists.txt": "", "tests/unittest.sh": ""}) == TestScript(("sh", "/testbed/tests/unittest.sh"), "tests")
+    assert found([], {"CMakeLists.txt": "", "tests/unittest.sh": ""}) == TestScript(
+        ("sh", "/testbed/tests/unittest.sh"), "tests", guessed=True
+    )
     assert found(["make"], {"CMakeLists.txt": "", "src/latest.sh": ""}) is None
 
 
@@ -87,3 +89,18 @@ def test_files_that_a_script_changes_are_compared_where_ci_does(tmp_path: Path) 
         (bed / "source").write_text(said)
         assert subprocess.run(["sh", "-c", script], check=False, cwd=tmp_path, timeout=20).returncode == code
         (bed / "made.txt").unlink()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="cc is not installed")
+def test_programs_go_before_a_script_of_which_only_the_name_is_known(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    (tmp_path / "run.sh").write_text("exit 0\n")
+    program = "int main(void) { return 1; }\n"
+    for compiled, name in ((False, "sh run.sh\t0\n"), (True, "test_it\t1\n")):
+        if compiled:
+            subprocess.run(["cc", "-xc", "-", "-o", tmp_path / "built/test_it"], input=program, text=True, check=True, timeout=60)
+        script = f"{install_launchers()}out=/opt/report build=/opt/built code=0\nrm -rf $out; mkdir -p $out/taken\n"
+        script += run_undeclared(TestScript(("sh", "/testbed/run.sh"), None, guessed=True))
+        script = script.replace("/testbed", str(tmp_path)).replace("/opt", str(tmp_path))
+        subprocess.run(["sh", "-uc", script], check=True, cwd=tmp_path, timeout=60)
+        assert "".join(path.read_text() for path in (tmp_path / "report/exit-code").glob("*.txt")) == name
