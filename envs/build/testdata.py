@@ -64,7 +64,7 @@ def _readers(tree: Tree, kinds: PathKinds, runnable: Sequence[str], data: str) -
         taken = [path for path in _placed(data, source[1]) if path in tree and _holds_tests(tree, kinds, path)]
         if taken:
             return taken[:1]
-    near = sorted(runnable, key=lambda path: (-_shared(path, data), path))[:_MAX_TESTS]
+    near = sorted(runnable, key=lambda path: (_CODE.search(path) is None, -_shared(path, data), path))[:_MAX_TESTS]
     texts = {path: text for path in near if path != data and (text := tree.read(path)) is not None}
     for sign in _signs(data):
         hits = [path for path, text in texts.items() if sign(path, text)]

@@ -169,3 +169,16 @@ def test_many_files_of_data_are_looked_for_once() -> None:
 
     assert data_readers(Tree(files, lambda path: files[path].encode()), Kinds(), [path for path in files if path.endswith(".txt")]) == ()
     assert asked == len(files)
+
+
+def test_data_that_counts_as_tests_itself_does_not_hide_who_reads_it() -> None:
+    class Kinds:
+        def is_test(self, path: str) -> bool:
+            return True
+
+        def is_runnable(self, path: str) -> bool:
+            return True
+
+    data = [f"test/fixtures/line/{number}.png" for number in range(1000)]
+    files = {**dict.fromkeys(data, b""), "test/specs/line.tests.js": b"fixtures('line')", "test/specs/bar.tests.js": b""}
+    assert data_readers(Tree(files, files.__getitem__), Kinds(), ["test/fixtures/line/a/b.js"]) == ("test/specs/line.tests.js",)
