@@ -49,7 +49,8 @@ class TestScript:
 def find_script(tree: Tree, root: str, ci: CiFacts) -> TestScript | None:
     """The script; None where there is none."""
     compared = any(re.match(r"git diff\b.*--(?:exit-code|quiet)", line) for line in ci.commands)
-    inside = any(re.search(r"\bcmake\b(?!.*\s-B).*\s\.$", line) for line in ci.commands)
+    configured = [line for line in ci.commands if "cmake" in line]
+    inside = any(line.endswith(" .") and " -B" not in line for line in configured)
     for place, words in _lines(tree, ci):
         if (found := _script(tree, place, words)) is not None:
             here = None if place not in _directories(tree) or (not place and inside) else place

@@ -56,6 +56,12 @@ def test_a_step_has_a_directory_of_its_own() -> None:
     assert found(["make"], {"CMakeLists.txt": "", "src/latest.sh": ""}) is None
 
 
+@pytest.mark.timeout(20)
+def test_odd_lines_cost_little() -> None:
+    lines = ["cmake " * 50_000, "cd " * 50_000, "&&" * 50_000, "A=$" * 50_000, "git diff" * 20_000, "a-test-" * 30_000]
+    assert found(lines, {"CMakeLists.txt": ""}) is None
+
+
 @pytest.mark.skipif(shutil.which("python3") is None, reason="python3 is not installed")
 @pytest.mark.parametrize("status", [0, 1])
 def test_calls_of_a_script_count_one_by_one(tmp_path: Path, status: int) -> None:
