@@ -138,6 +138,7 @@ exit $status
 _PROVE: Final = r"""#!/bin/sh
 # prove ARGUMENTS: also keeps what each script printed in $PODGYM_REPORT, where it is whole.
 real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v prove) || exit 127
+[ "$real" != "$0" ] || exit 127
 case " $* " in *' -j'*|*' --jobs'*|*' --version'*) PODGYM_REPORT= ;; esac
 [ -n "${PODGYM_REPORT:-}" ] || exec "$real" "$@"
 mkdir -p "$PODGYM_REPORT/tap" "$PODGYM_REPORT/taken"
@@ -161,6 +162,7 @@ exit "$(cat "$log.status")"
 _CALLS: Final = r"""#!/bin/sh
 # python3 ARGUMENTS: where $PODGYM_CALLS names a file, it gets a line for each script of tests that ran.
 name=${0##*/} real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v "${0##*/}") || exit 127
+[ "$real" != "$0" ] || exit 127
 case ${PODGYM_CALLS:+x}${1:-} in x*[tT]est*.py|x*check*.py) ;; *) exec "$real" "$@" ;; esac
 "$real" "$@"
 status=$?

@@ -179,3 +179,13 @@ def test_prove_keeps_what_scripts_print(tmp_path: Path, cases: Path) -> None:
         "t-good.t::one": "passed",
         "t-good.t::two": "passed",
     }
+
+
+def test_a_stand_in_that_finds_only_itself_ends(tmp_path: Path, cases: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    for name in ("sed", "sh"):
+        (tmp_path / "tools" / name).symlink_to(shutil.which(name) or "/none")
+    for program in (cases.parent / name for name in ("python3", "prove")):
+        if program.exists():
+            path = f"{tmp_path}/tools:{cases.parent}"
+            assert subprocess.run([program], env={"PATH": path}, check=False, capture_output=True, timeout=20).returncode == 127
