@@ -71,12 +71,14 @@ def detect(
         # Its runner finds more files than pytest does by itself.
         settings = {"python_files": "test*.py *_test.py", **settings}
     framework = _framework([trees.get(path) for path in changed_tests], project, settings, requirements)
+    extras = wanted_extras(project, requirements)
+    brought = extra_requirements(project, extras)
     if framework == "pytest":
-        asked = (*asked_by_settings(settings), *asked_by_tests(trees.values()))
+        known = requirements.names | {canonicalize_name(Requirement(line).name) for line in brought}
+        asked = (*asked_by_settings(settings), *asked_by_tests(trees.values(), known))
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
             if canonicalize_name(Requirement(plugin).name) not in requirements.names:
                 requirements.add(plugin)
-    extras = wanted_extras(project, requirements)
     siblings = find_siblings(project, paths, read, (*requirements.paths, *project.paths_needed))
     pinned, pinned_by = pinned_python(project.root, read, weakly=not (project.requires_python or project.claimed_pythons))
     lock = read_lock(project.root, read, project=project.name, notes=project.notes)
@@ -94,7 +96,7 @@ def detect(
         dependencies=None if project.dependencies is None else siblings.without(project.dependencies),
         version_from=project.version_from,
         extras=extras,
-        extra_requirements=siblings.without(extra_requirements(project, extras)),
+        extra_requirements=siblings.without(brought),
         uv_sources=bool(project.table("tool", "uv", "sources")),
         test_requirements=siblings.without(requirements.lines),
         siblings=siblings.targets,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -109,8 +109,16 @@ def asked_by_settings(settings: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def asked_by_tests(trees: Iterable[ast.Module]) -> list[str]:
-    """Distributions whose fixtures tests take and nobody defines, and whose marks they bear."""
+_INSTEAD: Final[dict[str, tuple[str, ...]]] = {
+    "pytest-recording": ("pytest-vcr",), "pytest-freezer": ("pytest-freezegun",), "pytest-httpserver": ("pytest-localserver",),
+    "pytest-benchmark": ("pytest-codspeed",), "pytest-order": ("pytest-ordering",), "pytest-docker": ("lovely-pytest-docker",),
+    "pytest-asyncio": ("pytest-tornasync", "alt-pytest-asyncio"), "anyio": ("starlette", "httpx"),
+}  # fmt: skip
+"""What has the same fixtures or marks, so that both do not go together or one is enough."""
+
+
+def asked_by_tests(trees: Iterable[ast.Module], known: Container[str] = ()) -> list[str]:
+    """Distributions whose fixtures tests take and nobody defines, and whose marks they bear; none that has its like in `known`."""
     taken: set[str] = set()
     defined: set[str] = set()
     marks: set[str] = set()
@@ -128,7 +136,8 @@ def asked_by_tests(trees: Iterable[ast.Module]) -> list[str]:
                 marks.add(node.attr)
     missing = taken - defined - _AMBIGUOUS
     found = [name for name, names in FIXTURES.items() if missing & set(names.split("|"))]
-    return list(dict.fromkeys((*found, *(name for mark, name in MARKS.items() if mark in marks))))
+    names = dict.fromkeys((*found, *(name for mark, name in MARKS.items() if mark in marks)))
+    return [name for name in names if not any(one in known for one in _INSTEAD.get(name, ()))]
 
 
 def _names_fixture(decorator: ast.expr, defined: set[str]) -> bool:

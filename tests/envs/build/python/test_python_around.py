@@ -164,6 +164,9 @@ def helper(freezer): ...
 
 def test_fixtures_and_marks_ask_for_plug_ins(facts: Facts) -> None:
     assert asked_by_tests([ast.parse(TESTS)]) == ["pytest-mock", "requests-mock", "pytest-asyncio"]
+    freezer = ast.parse("import pytest\n@pytest.mark.vcr\ndef test_x(freezer): ...\n")
+    assert asked_by_tests([freezer]) == ["pytest-freezer", "pytest-recording"]
+    assert asked_by_tests([freezer], {"pytest-vcr", "pytest-freezegun"}) == []
     found = facts({"tests/test_calc.py": TESTS, "requirements-test.txt": "pytest-mock<3\n"})
     assert found.test_requirements == ("pytest-mock<3", "pytest", "requests-mock", "pytest-asyncio")
 
