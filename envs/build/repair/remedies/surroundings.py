@@ -25,8 +25,11 @@ rm -rf {_PLACE}; mkdir -p {_PLACE}/home && chmod 777 {_PLACE} {_PLACE}/home
 export HOME={_PLACE}/home USER=nobody LOGNAME=nobody GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 chmod -R a+rwX . 2>/dev/null || true
 """
-_RUNNER: Final = 'chmod -R a+rwX "$(dirname -- "${2:-.}")" 2>/dev/null || true\n'
-"""The runner's own directory, which is root's."""
+_RUNNER: Final = """\
+chmod -R a+rwX "$(dirname -- "${2:-.}")" 2>/dev/null || true
+[ -z "$podgym_as" ] || $podgym_as "$real" -c "" 2>/dev/null || podgym_as=
+"""
+"""The runner's own directory is root's; where the interpreter is root's, too, it stays so."""
 _POSTGRESQL: Final = """\
 podgym_pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)
 if [ -n "$podgym_pg" ] && ! "$podgym_pg/pg_isready" -q -h 127.0.0.1; then
