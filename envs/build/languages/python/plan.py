@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.python.facts import PythonFacts
 from podgym.envs.build.languages.python.native import stand_in
-from podgym.envs.build.languages.python.pythons import choose_python
+from podgym.envs.build.languages.python.pythons import choose_python, packages_as_of
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
 from podgym.sandbox import Step
 from podgym.verifiers import TestCommand
@@ -61,7 +61,7 @@ def plan_python(
     python, base, why = _image(facts, python, committed=committed, catalogue=catalogue)
     env = dict(_TEST_ENV)
     plain = not (facts.installable or facts.dependencies or facts.test_requirements or facts.siblings) and facts.framework == "unittest"
-    steps = _Steps(facts, cut=committed + timedelta(days=1), timeout_s=step_timeout_s, env=exports)
+    steps = _Steps(facts, cut=packages_as_of(python, committed), timeout_s=step_timeout_s, env=exports)
     if not plain:
         env |= {"PATH": f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "VIRTUAL_ENV": VENV}
     tests = TestCommand(

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from podgym.envs.build.errors import BuildError
 
-__all__ = ["PYTHONS", "choose_python", "claimed_minors", "own_python"]
+__all__ = ["PYTHONS", "choose_python", "claimed_minors", "own_python", "packages_as_of"]
 
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 """Minor versions that base images are taken for, oldest first."""
@@ -27,6 +27,15 @@ _RELEASED = {
 }
 _SETTLING = timedelta(days=180)
 """How long after a release most of the packages that tests need had wheels for it."""
+
+
+def packages_as_of(python: str, committed: datetime) -> datetime:
+    """Until when packages count: the day after the commit, or for an older commit than the Python when most knew that Python."""
+    released = _RELEASED.get(python)
+    day_after = committed + timedelta(days=1)
+    if released is None or released <= day_after.astimezone(UTC).date():
+        return day_after
+    return datetime.combine(released + _SETTLING, datetime.min.time(), UTC)
 
 
 def own_python() -> str:

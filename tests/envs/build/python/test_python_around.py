@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.languages.python.facts import PythonFacts
 from podgym.envs.build.languages.python.pins import pinned_python
+from podgym.envs.build.languages.python.plan import plan_python
 from podgym.envs.build.languages.python.plugins import asked_by_settings, asked_by_tests
 from podgym.envs.build.plan import WORKDIR, BuildPlan
 
@@ -93,6 +96,13 @@ def test_what_is_pinned_is_chosen_and_said(facts: Facts, plan: Planner) -> None:
     matrix = "on: push\njobs:\n  a:\n    steps:\n      - uses: actions/setup-python@v5\n        with: {python-version: '3.8'}\n"
     assert facts({**files, ".github/workflows/a.yml": matrix}).claimed_pythons == ("3.8",)
     assert facts({**files, ".github/workflows/a.yml": matrix.replace("3.8", "3.12")}).claimed_pythons == ("3.8", "3.11")
+
+
+@pytest.mark.parametrize(("python", "day"), [("3.8", "2020-04-11"), ("3.7", "2018-05-02")])
+def test_packages_are_no_older_than_the_python_that_they_run_on(python: str, day: str, facts: Facts) -> None:
+    found = facts({"requirements-test.txt": "pytest\n"})
+    made = plan_python(found, committed=datetime(2018, 5, 1, tzinfo=UTC), catalogue=Catalogue(), python=python)
+    assert f"cut={day}" in made.dependencies[0].run
 
 
 CI = """
