@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from podgym.envs.build import BuildError, BuildOptions, read_plan
-from podgym.envs.build.languages.python.setupfile import session_installs, setup_arguments
+from podgym.envs.build.languages.python.setupfile import session_commands, setup_arguments
 from podgym.envs.repository import SourceRepository
 
 TESTS = "import calc\n\ndef test_x():\n    assert calc.x == {}\n"
@@ -144,7 +144,7 @@ def tests(session):
 def lint(session):
     session.install("ruff")
 """
-    assert session_installs(source) == ["pytest", "coverage[toml]"]
+    assert session_commands(source) == [["pip", "install", ".", "-r", "x.txt", "pytest", "coverage[toml]", "$"]]
 
 
 def test_certificates_are_trusted_by_every_step(history, tmp_path) -> None:
