@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from podgym.envs.build.ci import read_ci
-from podgym.envs.build.detect import detect_language, other_languages
+from podgym.envs.build.detect import _is_build_file, detect_language, other_languages
 from podgym.envs.build.errors import BuildError, Reason
 from podgym.envs.build.history import Fix, read_fix
 from podgym.envs.build.instruction import instruction_from_issue, instruction_from_message
@@ -51,6 +51,7 @@ _COMPILED_SUITE_TIMEOUT_S = 900.0
 """They build before they test."""
 _NOT_OF_ITS_KIND: Final[frozenset[Reason]] = frozenset({"no_build_file", "unsupported_build", "no_test_change"})
 """A project of another language may be meant, one of whose files the fix changes too."""
+_OF_PYTHON: Final = ("pyproject.toml", "setup.py", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,8 @@ def _planned_in_a_language(
                 has_tests=lambda change: _inline_differs(repository, fix, change),
                 readers=partial(data_readers, fixed, kinds),
             )
+            if refused and module.name == "python" and not _in_python_project(both, split.runnable):
+                continue  # whose module plans any tree, built or not
             request = PlanRequest(
                 base=at_base,
                 fixed=fixed,
@@ -240,6 +243,12 @@ def _planned_in_a_language(
                 raise
             refused.append(error)
     raise refused[0]
+
+
+def _in_python_project(tree: Tree, tests: Sequence[str]) -> bool:
+    """Whether a build file of Python's is above one of the tests."""
+    above = {"/".join(parts[:count]) for parts in (path.split("/") for path in tests) for count in range(len(parts))}
+    return any(_is_build_file(tree, f"{directory}/{name}".lstrip("/")) for directory in above for name in _OF_PYTHON)
 
 
 def _planned(module: LanguageModule, request: PlanRequest, options: BuildOptions) -> BuildPlan:

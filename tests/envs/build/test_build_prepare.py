@@ -106,6 +106,25 @@ def test_the_first_reason_is_told_where_no_language_has_a_build(history) -> None
     assert caught.value.reason == "no_build_file"
 
 
+@pytest.mark.parametrize("pyproject", ["", "[tool.black]\n"])
+def test_scripts_that_test_another_language_are_no_python_project(history, pyproject: str) -> None:
+    sources = {
+        "src/a.cc": "int a;\n",
+        "src/b.cc": "int b;\n",
+        "BUILD.bazel": "",
+        "tests/run_test.py": "x = 1\n",
+        "pyproject.toml": pyproject,
+    }
+    history.commit("start", sources)
+    tests = "def test_x():\n    pass\n"
+    fix = history.commit("fix", {"src/a.cc": "int a = 1;\n", "src/b.cc": "int b = 1;\n", "tests/run_test.py": tests})
+    with pytest.raises(BuildError) as caught:
+        take_apart(history, fix)
+    with pytest.raises(BuildError) as alone:
+        read_plan(history.path, fix, issue="Mend it", options=BuildOptions(language="cpp"))
+    assert (caught.value.reason, caught.value.message) == (alone.value.reason, alone.value.message)
+
+
 def test_requirements_that_the_fix_adds_are_seen(history) -> None:
     start(history, **{"requirements-test.txt": "six\n"})
     fix = history.commit("fix", {"calc.py": "x = 2\n", "tests/test_calc.py": TESTS.format(2), "requirements-test.txt": "six\nattrs\n"})

@@ -37,6 +37,7 @@ _OF_OTHERS: Final = re.compile(
     r"browserstack|playwright|puppeteer|cypress|electron|chrome\w*|sonar|sentry|vercel|netlify|docker|aws|gcp|google|ld|ssl|git|python|ruby|"
     r"java|cargo|rust\w*|cmake|make\w*|husky|podgym)_\w*|CC|CXX|LD|\w*FLAGS|"
     r"COV(?:ERAGE)?(?:_\w*)?|\w*_COV(?:ERAGE)?|"
+    r"(?:NO|FORCE)_COLOR|CLICOLOR\w*|COLORTERM|"
     r"\w*(?:TOKEN|SECRET|PASSWORD|PASS|KEY|AUTH|CREDENTIALS?|HOST|HOSTNAME|PORT|URL|URI|DSN|PROXY|CACHE|DATABASE|REGISTRY|REPORTER\w*)|"
     r"(?:PG|MYSQL|POSTGRES\w*|MONGO\w*|REDIS|MARIADB|DB|ELASTIC\w*|RABBIT\w*|KAFKA)_?\w*)"
 )

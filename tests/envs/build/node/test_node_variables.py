@@ -12,11 +12,11 @@ def test_tests_run_under_the_variables_of_the_step_that_runs_them_in_ci() -> Non
     steps = (
         CiStep(line="npm ci", env={"TZ": "Asia/Tokyo", "NODE_ENV": "production"}),
         CiStep(line="npm run test:unit -- --ci", env={"TZ": "Europe/Oslo", "LANG": "de_DE.UTF-8", "MYLIB_STRICT": "1"}),
-        CiStep(line="npx mocha", env={"TZ": "UTC", "FORCE_COLOR": "0", "NODE_ENV": "test"}),
-        CiStep(line="npm test", env={"TZ": "UTC", "LANG": "C", "FORCE_COLOR": "0", "NODE_ENV": "test", "MYLIB_STRICT": "2", "ODD": "1"}),
+        CiStep(line="npx mocha", env={"TZ": "UTC", "RETRIES": "0", "NODE_ENV": "test"}),
+        CiStep(line="npm test", env={"TZ": "UTC", "LANG": "C", "RETRIES": "0", "NODE_ENV": "test", "MYLIB_STRICT": "2", "ODD": "1"}),
     )
     made = plan(PACKAGE, "test/a.js", ci=CiFacts(steps=steps, env={"STAGE": "deploy"}))
-    wanted = {"TZ": "Europe/Oslo", "LANG": "de_DE.UTF-8", "MYLIB_STRICT": "1", "FORCE_COLOR": "0", "NODE_ENV": "test"}
+    wanted = {"TZ": "Europe/Oslo", "LANG": "de_DE.UTF-8", "MYLIB_STRICT": "1", "RETRIES": "0", "NODE_ENV": "test"}
     assert wanted.items() <= made.tests[0].env.items() and "STAGE" not in made.tests[0].env
     assert not wanted.keys() & made.env.keys() and "Oslo" not in "".join(step.run for step in made.steps)
 
@@ -26,7 +26,7 @@ def test_what_sets_up_tools_and_services_is_left_out() -> None:
         "PATH": "/x", "HOME": "/x", "NODE_ENV": "production", "NODE_OPTIONS": "--x", "npm_config_cache": "/x", "YARN_CACHE_FOLDER": "/x",
         "DATABASE_URL": "pg://x", "REDIS_HOST": "x", "PGUSER": "x", "API_KEY": "x", "TURBO_TEAM": "x", "PLAYWRIGHT_BROWSERS_PATH": "0",
         "CFLAGS": "-O", "FAR": "$X", "LINES": "a\nb", "CI": "false", "GITHUB_SHA": "x", "NODE_VERSION_USED": "18",
-        "COVERAGE": "true", "NODE_COV": "20",
+        "COVERAGE": "true", "NODE_COV": "20", "NO_COLOR": "1", "FORCE_COLOR": "1", "CLICOLOR": "1", "CLICOLOR_FORCE": "1", "COLORTERM": "x",
     }  # fmt: skip
     assert ci_variables(CiFacts(env={**left, "TZ": "UTC", "LC_ALL": "C"})) == {"TZ": "UTC", "LC_ALL": "C"}
 
