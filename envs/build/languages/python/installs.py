@@ -55,7 +55,8 @@ class Installs:
             words = words[1:]
         if len(words) > 2 and (_MODULE.fullmatch(" ".join(words[:2])[:_MAX_WORD]) or (words[1] == "run" and words[0] in _RUNNERS)):
             words = words[2:]
-        if len(words) > 1 and (found := re.fullmatch(r"(?:.*/)?(\w+?)[\d.]*", words[0])):
+        name = words[0].rpartition("/")[2] if len(words) > 1 else ""
+        if len(name) <= _MAX_WORD and (found := re.fullmatch(r"(\w+?)[\d.]*", name)):
             self._tool(found[1], words[1:], directory)
 
     def _tool(self, tool: str, words: list[str], directory: str) -> None:
@@ -156,6 +157,15 @@ class Installs:
         """`uv sync` and `uv run`, whose own options come first."""
         self._extras(self._project.extras if "--all-extras" in words else _values(words, "--extra"))
         self._groups(self._project.table("dependency-groups") if "--all-groups" in words else _values(words, "--group", "--only-group"))
+        if not {"--no-dev", "--no-default-groups", "--no-project"} & set(words) and not _named(words, "--only-group"):
+            uv = self._project.table("tool", "uv")
+            defaults = uv.get("default-groups", ["dev"])
+            defaults = list(self._project.table("dependency-groups")) if defaults == "all" else defaults
+            left_out = _values(words, "--no-group")
+            defaults = [name for name in defaults if isinstance(name, str) and name not in left_out] if isinstance(defaults, list) else []
+            self._groups(defaults)
+            if "dev" in defaults and isinstance(uv.get("dev-dependencies"), list):
+                self.whole.add_all(uv["dev-dependencies"])
         for value in _values(words, "--with"):
             self.arguments(value.split(","))
         for path in _values(words, "--with-requirements"):
@@ -168,20 +178,33 @@ class Installs:
             self._extras(self._project.extras)
         for value in _values(words, "-E", "--extras"):
             self._extras(re.split(r"[\s,]+", value))
-        groups = self._project.table("tool", "poetry", "group")
+        groups = {**self._project.table("dependency-groups"), **self._project.table("tool", "poetry", "group")}
         named = [name for value in _values(words, "--with", "--only") for name in re.split(r"[\s,]+", value)]
-        self._groups(groups if "--all-groups" in words else [name for name in named if name and name != "main"])
+        if "--all-groups" in words:
+            named = list(groups)
+        elif not {"--no-dev", "--only-root"} & set(words) and not _named(words, "--only"):
+            left_out = {canonicalize_name(name) for value in _values(words, "--without") for name in re.split(r"[\s,]+", value)}
+            optional = {name for name, group in groups.items() if isinstance(group, dict) and group.get("optional")}
+            named += [name for name in groups if name not in optional and canonicalize_name(name) not in left_out]
+            if "dev" not in left_out and isinstance(packages := self._project.poetry.get("dev-dependencies"), dict):
+                add_poetry(self.whole, packages)
+        self._groups(dict.fromkeys(name for name in named if name and name != "main"))
 
     def _pdm(self, words: list[str]) -> None:
-        for value in _values(words, "-G", "--group", "--with"):
-            for name in re.split(r"[\s,]+", value):
-                if name == ":all":
-                    self._groups((*self._project.table("dependency-groups"), *self._project.table("tool", "pdm", "dev-dependencies")))
-                    self._extras(self._project.extras)
-                elif canonicalize_name(name) in map(canonicalize_name, self._project.extras):
-                    self._extras([name])
-                elif name:
-                    self._groups([name])
+        groups = (*self._project.table("dependency-groups"), *self._project.table("tool", "pdm", "dev-dependencies"))
+        known = set(map(canonicalize_name, groups))
+        chosen = [name for value in _values(words, "-G", "--group", "--with") for name in re.split(r"[\s,]+", value)]
+        if not {"--prod", "--production", "--no-dev"} & set(words) and not known & set(map(canonicalize_name, chosen)):
+            left_out = {canonicalize_name(name) for value in _values(words, "--without") for name in re.split(r"[\s,]+", value)}
+            self._groups(name for name in groups if canonicalize_name(name) not in left_out)
+        for name in chosen:
+            if name == ":all":
+                self._groups(groups)
+                self._extras(self._project.extras)
+            elif canonicalize_name(name) in map(canonicalize_name, self._project.extras):
+                self._extras([name])
+            elif name:
+                self._groups([name])
 
     def _environment(self, path: str) -> None:
         if ENVIRONMENT_FILE.fullmatch(path) and (text := self._project.read(path)) is not None:
@@ -199,6 +222,10 @@ def _values(words: Sequence[str], *options: str) -> list[str]:
         elif word[:2] in options and not word.startswith("--") and len(word) > 2:
             found.append(word[2:])
     return [value.strip("\"'") for value in found if not value.startswith("-") and "$" not in value]
+
+
+def _named(words: Sequence[str], option: str) -> bool:
+    return any(word == option or word.startswith(f"{option}=") for word in words)
 
 
 def _joined(directory: str, path: str) -> str:

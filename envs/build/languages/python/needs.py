@@ -39,6 +39,8 @@ _PLAIN_LISTS = (
     r"requirements\.in",
 )
 """Best first."""
+_INSTALLS = re.compile(r"install|sync|uv run|\b(?:conda|mamba|micromamba)\b[^;&|]{0,200}?\b(?:create|update)\b")
+_MAX_LINE = 8000
 _HATCH_TEST = ("pytest", "pytest-mock", "pytest-rerunfailures", "pytest-xdist")
 """What Hatch's own environment for tests has where nothing is said of it."""
 _TOOLS = re.compile(
@@ -98,11 +100,11 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], steps: 
     first.take(whole)
     second = Requirements(project=project.name, root=project.root, notes=[])
     _from_tables(project, second, _DEV_NAMES)
-    if not first.lines and not first.own_extras:
+    if not _says_anything(project, first):
         first.take(second)
         first.own_extras += _extras(project, _DEV_NAMES)
         project.notes += second.notes
-    if not first.lines and not first.own_extras:
+    if not _says_anything(project, first):
         first.add_all(line for line in named.lines if not _TOOLS.fullmatch(canonicalize_name(Requirement(line).name)))
     first.take_around(second)
     for more in (named, aside, variants):
@@ -129,9 +131,27 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], steps: 
     return needs_to_run
 
 
+def _says_anything(project: Project, found: Requirements) -> bool:
+    """Whether there is more than tools that install, what the project needs to run, and extras of its features."""
+    if any(_TEST_NAMES.fullmatch(canonicalize_name(extra)) or _DEV_NAMES.fullmatch(canonicalize_name(extra)) for extra in found.own_extras):
+        return True
+    to_run = Requirements(project=project.name, root=project.root)
+    for path in _plain_lists(project):
+        to_run.add_file(path, project.read)
+    for path in _environment_files(project):
+        add_environment(to_run, project.read(path), path)
+    brought = {canonicalize_name(Requirement(line).name) for line in extra_requirements(project, found.own_extras)}
+    own = found.names - to_run.names
+    return any(map(is_test_tool, found.names | brought)) or any(not _TOOLS.fullmatch(name) for name in own)
+
+
+def _plain_lists(project: Project) -> list[str]:
+    return [path for pattern in _PLAIN_LISTS for path in project.paths if re.fullmatch(pattern, path, re.IGNORECASE)]
+
+
 def _from_lists(project: Project, into: Requirements) -> None:
     """A file of requirements without a purpose in its name, or Pipenv's, or Conda's."""
-    found = next((path for pattern in _PLAIN_LISTS for path in project.paths if re.fullmatch(pattern, path, re.IGNORECASE)), None)
+    found = next(iter(_plain_lists(project)), None)
     if found is not None:
         into.add_file(found, project.read)
     elif isinstance(packages := project.pipfile.get("packages"), dict):
@@ -212,14 +232,18 @@ def _from_files(project: Project, into: Requirements, names: re.Pattern[str]) ->
 
 
 def _from_ci(project: Project, steps: Sequence[CiStep]) -> tuple[Requirements, Requirements, Requirements]:
-    """What jobs that run tests install as a whole and by name, and what others install by name."""
-    testing = {step.job for step in steps if runs_tests(step.line)}
-    here, others = Installs(project), Installs(project)
+    """What jobs that run the project's tests install as a whole and by name, and what others install by name."""
+    tests = [step for step in steps if runs_tests(step.line)]
+    testing, ours = {step.job for step in tests}, {step.job for step in tests if project.has(step.directory)}
+    here, others, beside = Installs(project), Installs(project), Installs(project)
     for step in steps:
-        if "install" in step.line or "sync" in step.line or "uv run" in step.line:
+        if _INSTALLS.search(step.line[:_MAX_LINE]) and (step.job in ours or step.job not in testing):
             directory = _from_root(project, step.directory)
+            into = beside if not project.has(step.directory) else here if step.job in testing else others
             for words in commands(step.line, dict(step.env)):
-                (here if step.job in testing else others).command(words, directory)
+                into.command(words, directory)
+    # Another project of the repository says what that needs; that it is installed with this one is all that is ours.
+    here.whole.paths += beside.whole.paths
     return here.whole, here.named, others.named
 
 

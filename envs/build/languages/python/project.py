@@ -9,6 +9,7 @@ import configparser
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from posixpath import normpath
 from typing import Any
 
@@ -58,6 +59,18 @@ class Project:
         self.project: Mapping[str, Any] = self.table("project")
         self.poetry: Mapping[str, Any] = self.table("tool", "poetry")
         self.flit: Mapping[str, Any] = self.table("tool", "flit", "metadata")
+
+    def has(self, directory: str) -> bool:
+        """Whether what runs in a directory of the repository is about this project: in its own, above it, or below and in no other's."""
+        if not directory or f"{self.root}/".startswith(f"{directory}/"):
+            return True
+        parts = directory.split("/")
+        above = ("/".join(parts[:count]) for count in range(len(parts), -1, -1))
+        return next((home for home in above if home in self._homes), "") == self.root
+
+    @cached_property
+    def _homes(self) -> frozenset[str]:
+        return frozenset(path.rpartition("/")[0] for path in self.all_paths if path.rpartition("/")[2] in ("pyproject.toml", "setup.py"))
 
     def _toml(self, path: str) -> dict[str, Any]:
         text = self.read(path)

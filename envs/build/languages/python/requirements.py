@@ -74,8 +74,9 @@ class Requirements:
             self.own_extras += sorted(requirement.extras)
             return
         if requirement.url and re.match(r"file:|\{root:uri\}", requirement.url):
-            self.add_path(f"{requirement.url}[{','.join(sorted(requirement.extras))}]")
-            return
+            if self.add_path(f"{requirement.url}[{','.join(sorted(requirement.extras))}]"):
+                return
+            requirement.url = None  # where a package of Conda's was built, say
         if requirement.url:
             self.notes.append(f"took {requirement.name} from the index, not from {requirement.url}")
             requirement.url = None
@@ -120,15 +121,16 @@ class Requirements:
                 requirement.extras = set()
                 self._constraints.setdefault(str(requirement), str(requirement))
 
-    def add_path(self, text: str, directory: str = "") -> None:
-        """Take a path that stands where a requirement may, relative to the project's `directory`: itself for its extras, or another one."""
+    def add_path(self, text: str, directory: str = "") -> bool:
+        """Take a path that stands where a requirement may, relative to the project's `directory`: itself for its extras, or another one.
+        False for one that is not in the repository."""
         named = re.sub(r"^(-e|--editable)[\s=]*", "", text.strip()).strip("\"' ")
         match = re.fullmatch(r"([^\[\];#]{0,300})(?:#[^\[\]]{0,200})?(?:\[([\w\s,.-]{0,300})\])?\s*(?:[;#].*)?", named)
         if match is None:
-            return
+            return True
         if _ELSEWHERE.match(match[1]):
             self.add_option(named)
-            return
+            return True
         path = normpath(join(self.root, directory, _HERE.sub("", match[1].strip()) or "."))
         extras = [extra for extra in re.split(r"[\s,]+", match[2] or "") if extra]
         if path == (self.root or "."):
@@ -137,6 +139,8 @@ class Requirements:
             self.paths.append(f"{path}[{','.join(extras)}]" if extras else path)
         else:
             self.notes.append(f"left out {text!r}: a path that is not in the repository")
+            return False
+        return True
 
     def take(self, other: Requirements) -> None:
         """Take all of another's but what has a name that is known."""

@@ -17,15 +17,25 @@ __all__ = ["add_tox", "tox_variables"]
 _TEST_SECTION: Final = re.compile(
     r"testenv(?::(?:[\w.{},-]*[-{,])?(?:tests?|unit\w*|pytest|py3?[\d.]*|py3?\.?\{[\d,. -]+\}|cov(?:erage)?)(?:[-},][\w.{},-]*)?)?"
 )
-_TEST_FACTOR: Final = re.compile(r"tests?|unit\w*|cov\w*|py(?:3(?:\.?\d+)?)?\.?|\d+|")
+_TEST_FACTOR: Final = re.compile(r"(?:py)?tests?|unit\w*|cov\w*|py(?:3(?:\.?\d+)?)?\.?|\d+|")
 _REFERENCE: Final = re.compile(r"\{\[([^\[\]{}]{1,80})\]([\w-]{1,40})\}")
 _MAX_LINES: Final = 500
+_MAX_NAMES: Final = 64
 
 
 def add_tox(project: Project, into: Requirements) -> Requirements:
     """Take what test environments install, and return what lines for one variant each (`django42: Django~=4.2`) name, without versions:
     which one of them it is nobody says."""
     installs, variants = Installs(project), Requirements(project=project.name, root=project.root, notes=[])
+    for section in _variants(project):
+        others = Requirements(project=project.name, root=project.root, notes=[])
+        for line in _lines(project, section.get("deps")):
+            kept, variant = _of_tests(line)
+            if kept is not None and re.match(r"\w", kept):
+                others.add(re.sub(r"\s+#.*$", "", kept))
+            elif variant is not None:
+                others.add(variant)
+        variants.add_all(sorted(others.names))
     for section in _sections(project):
         for line in _lines(project, section.get("deps")):
             kept, variant = _of_tests(line)
@@ -62,10 +72,35 @@ def tox_variables(project: Project) -> dict[str, str]:
 
 
 def _sections(project: Project) -> Iterator[Mapping[str, Any]]:
+    """Those of tests and of nothing else."""
     for name, section in project.tox.items():
-        if _TEST_SECTION.fullmatch(re.sub(r"\s", "", name)[:200]):
+        if _of_tests_alone(re.sub(r"\s", "", name)[:200]):
             yield section
     yield from project.tox_tables("env_run_base", "env.test", "env.tests", "env.unit", "env.pytest")
+
+
+def _variants(project: Project) -> Iterator[Mapping[str, Any]]:
+    """Those of tests with one of several others (`py39-django32`)."""
+    for name, section in project.tox.items():
+        short = re.sub(r"\s", "", name)[:200]
+        if _TEST_SECTION.fullmatch(short) and not _of_tests_alone(short):
+            yield section
+
+
+def _of_tests_alone(section: str) -> bool:
+    """Whether one of the environments that a section is for (`testenv:py{38,39}-{unit,docs}`) has factors of tests only."""
+    if section == "testenv":
+        return True
+    names, done = [section.removeprefix("testenv:")] if section.startswith("testenv:") else [], False
+    while names and not done:
+        done = not any("{" in name for name in names)
+        unfolded = []
+        for name in names:
+            before, _, rest = name.partition("{")
+            inner, closed, after = rest.partition("}")
+            unfolded += [f"{before}{one}{after}" for one in inner.split(",")] if closed else [name.replace("{", "")]
+        names = unfolded[:_MAX_NAMES]
+    return any(all(map(_TEST_FACTOR.fullmatch, one.split("-"))) for name in names for one in name.split(",") if one)
 
 
 def _dependency(line: str, installs: Installs, into: Requirements) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from posixpath import join, normpath
 from typing import Final
@@ -31,7 +32,12 @@ _TOOLS: Final = re.compile(
     r"(?:TOX|NOX|PYTHON|PYTEST|VIRTUALENV|CLICOLOR|MATRIX)\w*|\w*(?:TOKEN|_PROXY)\w*"
 )
 """Of build tools and of this machine, and those that decide how pytest reports."""
-_KEPT: Final = frozenset(("PYTHONPATH", "PYTHONUTF8", "PYTHONIOENCODING", "PYTEST_PLUGINS", "NO_NETWORK"))
+_KEPT: Final = frozenset(("PYTHONPATH", "PYTHONUTF8", "PYTHONIOENCODING", "NO_NETWORK"))
+_SERVICE: Final = re.compile(
+    r"(?:\w*_)?(?:HOST|HOSTNAME|PORT|URL|URI|DSN|DATABASE)|"
+    r"(?:PG|MYSQL|POSTGRES\w*|MONGO\w*|REDIS|MARIADB|DB|ELASTIC\w*|RABBIT\w*|KAFKA|DATABASE)_?\w*"
+)
+"""Where CI has its services, and no sandbox has."""
 _MAX: Final = 60
 
 
@@ -41,16 +47,22 @@ def runs_tests(line: str) -> bool:
 
 
 def test_variables(project: Project, ci: CiFacts) -> dict[str, str]:
-    """By name; what tox says goes before CI."""
+    """By name; what tox says goes before CI. Of CI's those that half of the steps that run the project's tests set, as the first does."""
     here = normpath(join(WORKDIR, project.root))
     found = dict(_of(tox_variables(project), here))
     for name, environment in project.hatch_environments.items():
         if re.search(r"test|^default$", name) and isinstance(environment.get("env-vars"), dict):
             found = {**_of(environment["env-vars"], here), **found}
-    for step in ci.steps:
-        if runs_tests(step.line):
-            found = {**_of(step.env, normpath(join(WORKDIR, step.directory))), **found}
+    steps = [step for step in ci.steps if project.has(step.directory) and runs_tests(step.line)]
+    named = Counter(name for step in steps for name in step.env)
+    for step in steps:
+        env = {name: value for name, value in step.env.items() if 2 * named[name] >= len(steps) and not _of_service(name, value)}
+        found = {**_of(env, normpath(join(WORKDIR, step.directory))), **found}
     return dict(list(found.items())[:_MAX])
+
+
+def _of_service(name: str, value: str) -> bool:
+    return _SERVICE.fullmatch(name[:100]) is not None and not value.startswith("sqlite")
 
 
 def _of(env: Mapping[str, object], here: str) -> dict[str, str]:

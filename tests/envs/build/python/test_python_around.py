@@ -143,6 +143,20 @@ def test_tests_have_the_variables_that_ci_and_tox_set_for_them(facts: Facts, pla
     )
 
 
+SERVICES = """
+on: push
+env: {DATABASE_URL: "postgres://x", SQL_URL: "sqlite:///x", DB: pg, PGHOST: h, REDIS_PORT: '1', MONGODB_URI: x, API_URL: y, SUPPORT: z}
+jobs:
+  one: {steps: [{run: pytest}]}
+  two: {steps: [{run: pytest -x}]}
+  odd: {env: {ODD: '1'}, steps: [{run: pytest -v}]}
+"""
+
+
+def test_a_service_of_ci_and_what_one_job_of_many_sets_are_not_the_tests(facts: Facts) -> None:
+    assert facts({".github/workflows/a.yml": SERVICES}).variables == {"SQL_URL": "sqlite:///x", "SUPPORT": "z"}
+
+
 def test_settings_ask_for_plug_ins() -> None:
     settings = {
         "addopts": "--cov=calc -n auto --reruns 2 --strict-markers --disable-socket -p no:cacheprovider",

@@ -48,8 +48,12 @@ FILES = {
         ("uv sync --extra fast --group=checks --frozen", ("attrs", "pytest-mock"), ["fast"], ()),
         ("uv sync --all-extras --all-groups", ("attrs", "pytest-mock"), ["fast"], ()),
         ("uv run --with pytest-cov,six --extra fast pytest -x", (), ["fast"], ("pytest-cov", "six")),
-        ("poetry install --with more -E fast -E 'docs'", ("toolz",), ["fast"], ()),
-        ("poetry install --all-extras --without dev", (), ["fast"], ()),
+        ("poetry install --with more -E fast -E 'docs'", ("toolz", "attrs", "pytest-mock"), ["fast"], ()),
+        ("poetry install --all-extras --without checks,dev", ("toolz",), ["fast"], ()),
+        ("poetry install --only more", ("toolz",), [], ()),
+        ("poetry install --no-dev", (), [], ()),
+        ("pdm install", ("attrs", "pytest-mock", "pluggy"), [], ()),
+        ("pdm install --prod -Gfast", (), ["fast"], ()),
         ("pdm install -G odd -Gfast", ("pluggy",), ["fast"], ()),
         ("sudo pip install https://example.org/a.whl git+https://example.org/b $NAME -r $FILE", (), [], ()),
         ("pip install", (), [], ()),
@@ -91,6 +95,66 @@ def test_a_project_below_the_root_is_told_apart_from_others_that_ci_installs(fac
     assert "attrs" in found.test_requirements
 
 
+DEV = {
+    "uv": ("uv sync --all-extras --dev", "[dependency-groups]\ndev = ['httpx', 'inflection']\n"),
+    "uv of before": ("uv sync --all-extras", "[tool.uv]\ndev-dependencies = ['httpx', 'inflection']\n"),
+    "uv's choice": ("uv run pytest", "[tool.uv]\ndefault-groups = ['all', 'more']\n[dependency-groups]\nmore = ['httpx', 'inflection']\n"),
+    "Poetry": ("poetry install --all-extras", "[tool.poetry.group.dev.dependencies]\nhttpx = '*'\ninflection = '*'\n"),
+    "PDM": ("pdm install -G fast", "[tool.pdm.dev-dependencies]\nmore = ['httpx', 'inflection']\n"),
+    "pip": ("pip install -r requirements.txt", "[dependency-groups]\ndev = ['httpx', 'inflection']\n"),
+    "pip by name": ("pip install -U poetry .[fast]", "[tool.poetry.group.dev.dependencies]\nhttpx = '*'\ninflection = '*'\n"),
+}
+
+
+@pytest.mark.parametrize("tool", DEV)
+def test_the_group_that_a_tool_installs_by_itself_is_taken_whole(tool: str, facts: Facts) -> None:
+    command, groups = DEV[tool]
+    metadata = "[project]\nname = 'calc'\ndependencies = ['six']\n[project.optional-dependencies]\nfast = ['toolz']\n"
+    files = {"pyproject.toml": metadata + groups, "requirements.txt": "six\n", "tests/test_calc.py": "def test_x(): pass\n"}
+    assert {"httpx", "inflection"} <= set(facts({**files, **workflow(command, "pytest")}).test_requirements)
+
+
+def test_a_noxfile_that_names_a_tool_alone_says_nothing(facts: Facts) -> None:
+    nox = "def tests(session):\n    session.install('poetry')\n"
+    found = facts({"noxfile.py": nox, "requirements-dev.txt": "inflection\n", "tests/test_calc.py": "def test_x(): pass\n"})
+    assert "inflection" in found.test_requirements
+    assert (
+        "inflection" not in facts({"noxfile.py": nox.replace("poetry", "toolz"), "requirements-dev.txt": "inflection\n"}).test_requirements
+    )
+
+
+@pytest.mark.parametrize("command", ["conda env create -f ci/env-ci.yml", "mamba env update --file ci/env-ci.yml"])
+def test_conda_s_environment_that_ci_tests_in_is_taken(command: str, facts: Facts) -> None:
+    files = {"ci/env-ci.yml": "dependencies: [inflection]\n", "requirements-test.txt": "attrs\n"}
+    assert set(facts({**files, **workflow(command, "pytest")}).test_requirements) == {"attrs", "inflection", "pytest"} - {"pytest"}
+
+
+MONOREPO = """
+on: push
+jobs:
+  a:
+    defaults: {run: {working-directory: libs/a}}
+    env: {OF_A: '1'}
+    steps: [{run: pip install -r ci.txt}, {run: pytest}]
+  b:
+    defaults: {run: {working-directory: libs/b}}
+    env: {OF_B: '1'}
+    steps: [{run: "pip install -r ci.txt .[fast] -e ../common"}, {run: uv sync --group more}, {run: pytest}]
+  all:
+    steps: [{run: pip install -r all.txt}, {run: pip install -e ../common, working-directory: libs/b}, {run: pytest libs}]
+"""
+
+
+def test_jobs_of_other_projects_say_nothing_of_this_one(facts: Facts) -> None:
+    own = PYPROJECT.replace("checks", "more")
+    files = {f"libs/{name}/pyproject.toml": own.replace("calc", name) for name in ("a", "b", "common")}
+    files |= {"libs/a/calc.py": "", "libs/a/ci.txt": "inflection\n", "libs/b/ci.txt": "faker\n", "all.txt": "attrs\n"}
+    files[".github/workflows/ci.yml"] = MONOREPO
+    found = facts(files, source="libs/a/calc.py", tests=())
+    assert set(found.test_requirements) == {"inflection", "attrs", "pytest"}
+    assert (found.extras, found.siblings, dict(found.variables)) == ((), ("libs/common",), {"OF_A": "1"})
+
+
 TOX = """
 [tox]
 envlist = py{38,310}-django{32,42}, lint
@@ -120,6 +184,19 @@ def test_tox_s_lines_are_pip_s(facts: Facts) -> None:
     assert set(found.test_requirements) == {"inflection", 'toolz; python_version < "4"', "pluggy", "Django", "pytest"}
     assert found.extras == ("fast",)
     assert set(found.constraints) == {"six<2", "attrs==23.1"}
+
+
+@pytest.mark.parametrize("name", ["py39-oldest", "py310-sphinx5", "mypy-py310", "docs-test", "py27-foo", "{py38,py39}-{x,y}"])
+def test_a_section_of_one_variant_names_what_tests_may_need(name: str, facts: Facts) -> None:
+    tox = f"[testenv]\ndeps = pytest\n[testenv:{name}]\nsetenv = OLD = 1\ndeps =\n    django<3\n    toolz==0.1\n    pytest-mock==1\n"
+    found = facts({"tox.ini": tox, "tests/test_calc.py": "import django\ndef test_x(): pass\n"})
+    assert (found.test_requirements, dict(found.variables)) == (("pytest", "django", "pytest-mock"), {})
+
+
+@pytest.mark.parametrize("name", ["py39", "py{38,310}-unit", "{py27,py38}-{lint,test}", "docs,tests", "py3-cov", "pytest"])
+def test_a_section_of_tests_is_taken_whole(name: str, facts: Facts) -> None:
+    found = facts({"tox.ini": f"[testenv:{name}]\nsetenv = MODE = 1\ndeps = toolz==0.1\n"})
+    assert (found.test_requirements, dict(found.variables)) == (("toolz==0.1",), {"MODE": "1"})
 
 
 NOX = """
@@ -191,11 +268,16 @@ def test_extras_that_do_not_go_together_are_installed_in_parts(facts: Facts, pla
     "files",
     [
         {"tox.ini": "[a]\nd =\n" + "    {[a]d}\n" * 400 + "[testenv]\ndeps = {[a]d}\n"},
+        {
+            {"tox.ini": f"[testenv:{'py-' * 40}x{{]\ndeps = a\n"},
+            {"tox.ini": f"[testenv:{'py3{8,9}-' * 20}]\ndeps = a\n[testenv:{'{a,b' * 40}-py3]\ndeps = b\n"},
+        },
         {"tox.toml": "[env_run_base]\ndeps = 5\nset_env = [1]\nextras = {a = 1}\ncommands = [[1]]\n"},
         {"hatch.toml": "envs = 5\n"},
         {"hatch.toml": "[envs.test]\nfeatures = 5\ndependency-groups = [1]\nenv-vars = 3\n"},
         {"noxfile.py": "def tests(session):\n    session.install(*{}, **x)\n    session.install(-1, ['-r'])\n    session.run()\n"},
         {"pyproject.toml": "[project]\noptional-dependencies = {a = 5, b = [1]}\n[tool.uv]\nsources = {a = 5, b = [1], c = {path = 1}}\n"},
+        workflow("a" * 200_000 + " install x", "a" * 200_000 + "! install x", "pytest"),
         workflow("pip install " + "a/" * 4000, "pip install -r", "uv sync --extra", "pip install '" + "[" * 5000 + "'", "pytest"),
     ],
 )

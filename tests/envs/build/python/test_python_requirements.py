@@ -80,3 +80,10 @@ def test_poetry_tables() -> None:
         'coverage[toml]<7,>=6; sys_platform == "linux"',
         "far",
     )
+
+
+def test_what_conda_has_built_in_its_own_place_is_taken_by_name() -> None:
+    found = Requirements(project="calc", root="")
+    found.add("numpy @ file:///croot/numpy_1/work")
+    found.add("beside @ file:libs/beside")
+    assert (found.lines, found.paths) == (("numpy",), ["libs/beside"])
