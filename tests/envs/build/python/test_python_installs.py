@@ -268,10 +268,8 @@ def test_extras_that_do_not_go_together_are_installed_in_parts(facts: Facts, pla
     "files",
     [
         {"tox.ini": "[a]\nd =\n" + "    {[a]d}\n" * 400 + "[testenv]\ndeps = {[a]d}\n"},
-        {
-            {"tox.ini": f"[testenv:{'py-' * 40}x{{]\ndeps = a\n"},
-            {"tox.ini": f"[testenv:{'py3{8,9}-' * 20}]\ndeps = a\n[testenv:{'{a,b' * 40}-py3]\ndeps = b\n"},
-        },
+        {"tox.ini": f"[testenv:{'py-' * 40}x{{]\ndeps = a\n"},
+        {"tox.ini": f"[testenv:{'py3{8,9}-' * 20}]\ndeps = a\n[testenv:{'{a,b' * 40}-py3]\ndeps = b\n"},
         {"tox.toml": "[env_run_base]\ndeps = 5\nset_env = [1]\nextras = {a = 1}\ncommands = [[1]]\n"},
         {"hatch.toml": "envs = 5\n"},
         {"hatch.toml": "[envs.test]\nfeatures = 5\ndependency-groups = [1]\nenv-vars = 3\n"},
