@@ -1,8 +1,9 @@
 """CMake: configured out of the work tree with the tests switched on, built with Ninja where it is there, tested with CTest.
 
 Configuring is tried from the most to the least specific: with the project's test options, CI's switches and packaged copies of what
-would be downloaded; without CI's; with nothing but the tests; as the project is. CTest's report has an id for each test that
-the project declares; programs that are one such test report their cases beside it (`launcher`).
+would be downloaded; without CI's; with nothing but the tests; with real downloads, which are also tried where those copies do not build;
+without what cannot be had; as the project is. CTest's report has an id for each test that the project declares; programs that are one
+such test report their cases beside it (`launcher`).
 """
 
 from __future__ import annotations
@@ -191,13 +192,25 @@ attempt() {{
 {_conan(facts)}  if timeout 900 cmake -S . -B {BUILD} $generator $quiet "$@"; then say "cmake: configured $said: $*"; else
     say "cmake: not configured $said"; return 1; fi
 }}
+aided=yes
+unaided() {{
+  [ -n "$stand$fetched" ] && (unset GIT_CONFIG_SYSTEM; attempt "with downloads of its own" $plain $found "$@") && aided=
+}}
+own() {{
+  [ -n "$aided" ] && [ -n "$stand$fetched" ] || return 1
+  mv {BUILD} {BUILD}-aided
+  if unaided "$@" && (unset GIT_CONFIG_SYSTEM; timeout 900 cmake --build {BUILD} -j "$jobs"); then rm -rf {BUILD}-aided; return 0; fi
+  rm -rf {BUILD} && mv {BUILD}-aided {BUILD}
+  return 1
+}}
 attempt "with the project's tests, CI's switches and packaged libraries" $plain $found $stand $fetched {first} ||
   attempt "with the project's tests and packaged libraries" $plain $found $stand $fetched {second} ||
   attempt "with the project's tests" $plain $stand $fetched {second} ||
-  {{ [ -n "$absent" ] && attempt "without what cannot be had" $plain $found $stand $absent $fetched {second}; }} ||
+  unaided {second} ||
+  {{ [ -n "$absent$stand" ] && attempt "without what cannot be had" $plain $found $stand -DPODGYM_ABSENT=ON $absent $fetched {second}; }} ||
   attempt "as it is, with tests" -DBUILD_TESTING=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 $fetched ||
   attempt "as it is"
-{again}if ! cmake --build {BUILD} -j "$jobs"; then
+{again}if ! cmake --build {BUILD} -j "$jobs" && ! own {second}; then
   if [ -f {BUILD}/build.ninja ]; then every="-k 0"; else every=-k; fi
   cmake --build {BUILD} -j 1 -- $every || {{ : >{PARTIAL}; say "cmake: not everything could be built"; }}
 fi

@@ -19,6 +19,7 @@ _MAX_FILES: Final = 400
 _FETCHING: Final = frozenset({"fetchcontent_declare", "cpmaddpackage", "cpmfindpackage", "externalproject_add"})
 _TEMPLATES: Final = (".cmake.in", "cmakelists.txt.in", "cmakelists.in")
 _CASES: Final = frozenset({"gtest_discover_tests", "gtest_add_tests", "catch_discover_tests", "doctest_discover_tests", "parsecatchtests"})
+_REMOTE: Final = re.compile(r"(?!file:)[a-z+]{2,20}://|git@", re.I)
 _BUILDS_TESTS: Final = re.compile(r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", re.I)
 _STRUCTURE: Final = frozenset({"project", "add_library", "add_executable", "add_custom_target", "add_subdirectory"})
 _FALSE: Final = frozenset({"", "off", "0", "false", "no", "n"})
@@ -108,7 +109,7 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
         before, projects = facts.tests, len(facts.names)
         for command in commands(text):
             _note(facts, command, top=path == "CMakeLists.txt", build_file=name == "cmakelists.txt")
-        if "/" in path and name == "cmakelists.txt" and re.search(r"^\s*project\s*\(", text, re.MULTILINE | re.IGNORECASE):
+        if "/" in path and name == "cmakelists.txt" and re.search(r"^[ \t]*project\s*\(", text, re.MULTILINE | re.IGNORECASE):
             apart[posixpath.dirname(path)] = (facts.tests - before, facts.names[projects:])
     for directory, (tests, names) in apart.items():
         # A project that no other adds is built by itself, if at all.
@@ -170,7 +171,9 @@ def _fetched(command: str, arguments: Sequence[str]) -> list[Fetched]:
     if command == "fetchcontent_declare":
         return [Fetched(arguments[0], "fetchcontent", url, tag)]
     if command == "externalproject_add":
-        return [Fetched(arguments[0], "external", url, tag)]
+        # What has no address, or one of the repository, is no download; a variable's value is only known to CMake.
+        far = _REMOTE.match(url) is not None or (url.startswith("$") and "SOURCE_DIR" not in url)
+        return [Fetched(arguments[0], "external", url, tag)] if far else []
     short = re.match(r"(\w+):([\w.-]{1,60}/[\w.-]{1,80})(?:[#@](\S*))?", after("URI") or arguments[0])
     host, where = {"gl": "gitlab"}.get(short[1], "github") if short is not None else "github", short[2] if short is not None else ""
     where = where or after("GITHUB_REPOSITORY") or after("GITLAB_REPOSITORY")

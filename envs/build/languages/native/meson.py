@@ -57,8 +57,8 @@ def meson_wraps(tree: Tree, root: str) -> list[Submodule]:
     """What Meson would download, as directories that sources may be put in."""
     found: list[Submodule] = []
     for name, text in _wraps(tree, root).items():
-        url = re.search(r"^\s*(?:url|source_url)\s*=\s*(\S{1,300})\s*$", text, re.MULTILINE)
-        folder = re.search(r"^\s*directory\s*=\s*([\w.+-]{1,80})\s*$", text, re.MULTILINE)
+        url = re.search(r"^[ \t]*(?:url|source_url)[ \t]*=[ \t]*(\S{1,300})\s*$", text, re.MULTILINE)
+        folder = re.search(r"^[ \t]*directory[ \t]*=[ \t]*([\w.+-]{1,80})\s*$", text, re.MULTILINE)
         path = posixpath.join(root, "subprojects", folder[1] if folder is not None else name)
         if re.fullmatch(r"[\w./+-]+", path) and ".." not in path.split("/"):
             found.append(Submodule(path, url[1] if url is not None else "", "meson.build"))
@@ -70,9 +70,9 @@ def wrapped(tree: Tree, root: str) -> str:
     names: list[str] = []
     for name, text in _wraps(tree, root).items():
         provided = text.partition("[provide]")[2]
-        listed = re.findall(r"^\s*dependency_names\s*=\s*([\w., +-]{1,400})$", provided, re.MULTILINE)
+        listed = re.findall(r"^[ \t]*dependency_names[ \t]*=[ \t]*([\w., +-]{1,400})$", provided, re.MULTILINE)
         names += [name, *(word for line in listed for word in re.split(r"[\s,]+", line) if word)]
-        names += re.findall(r"^\s*([\w.+-]{1,80})\s*=\s*\w+_dep\s*$", provided, re.MULTILINE)
+        names += re.findall(r"^[ \t]*([\w.+-]{1,80})[ \t]*=[ \t]*\w{1,80}_dep[ \t]*$", provided, re.MULTILINE)
     return "\n".join(f"dependency('{name}')" for name in dict.fromkeys(names) if re.fullmatch(r"[\w.+-]{1,80}", name))
 
 

@@ -67,6 +67,9 @@ _USELESS: Final = re.compile(
 )
 """What tests do not need, and a distribution has not."""
 _MAX: Final = 40
+_FILES: Final = 1000
+_KIBIBYTES: Final = 16_384
+"""Of submodules that are copied into the work tree: more than that is no agent's change, and what is to be told from one has bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,9 @@ class Submodule:
 def read_submodules(text: str) -> list[Submodule]:
     """Those of a `.gitmodules`."""
     found: list[Submodule] = []
-    for section in re.split(r"^\s*\[submodule\b", text, flags=re.MULTILINE)[1 : _MAX + 1]:
-        path = re.search(r"^\s*path\s*=\s*([\w./+-]{1,200})\s*$", section, re.MULTILINE)
-        url = re.search(r"^\s*url\s*=\s*(\S{1,300})\s*$", section, re.MULTILINE)
+    for section in re.split(r"^[ \t]*\[submodule\b", text, flags=re.MULTILINE)[1 : _MAX + 1]:
+        path = re.search(r"^[ \t]*path[ \t]*=[ \t]*([\w./+-]{1,200})\s*$", section, re.MULTILINE)
+        url = re.search(r"^[ \t]*url[ \t]*=[ \t]*(\S{1,300})\s*$", section, re.MULTILINE)
         if path is not None and not path[1].startswith("/") and ".." not in path[1].split("/"):
             found.append(Submodule(path[1], url[1] if url is not None else ""))
     return found
@@ -137,8 +140,14 @@ def _source(name: str, url: str, tag: str = "") -> Source | None:
 def source_of(entry: Fetched | Submodule) -> Source | None:
     """Where sources of this may be had; None where nothing is known of it."""
     if isinstance(entry, Submodule):
-        return _source(re.sub(r"-v?\d[\w.]*$", "", posixpath.basename(entry.path.rstrip("/"))), entry.url)
+        name, repository = re.sub(r"-v?\d[\w.]*$", "", posixpath.basename(entry.path.rstrip("/"))), posixpath.basename(home_of(entry.url))
+        # `test/data/json` may be anything.
+        return _source(repository if repository and _known(name) not in ("", _known(repository)) else name, entry.url)
     return _source(entry.name, entry.url, entry.tag)
+
+
+def _known(name: str) -> str:
+    return "".join(_PARTS.get(_plain(name), ())) or source_package(name) or ""
 
 
 def wanted_sources(entries: Iterable[Fetched | Submodule], own: Iterable[str]) -> list[Source]:
@@ -154,8 +163,24 @@ def wanted_sources(entries: Iterable[Fetched | Submodule], own: Iterable[str]) -
     return list(found.values())[:_MAX]
 
 
+_FILL: Final = f"""\
+files={_FILES} size={_KIBIBYTES}
+fill() {{
+  count=$(find "$2" ! -type d | wc -l) sum=$(du -sk "$2" | cut -f 1)
+  mkdir -p "$1"
+  if [ "$count" -le "$files" ] && [ "$sum" -le "$size" ]; then
+    files=$((files - count)) size=$((size - sum))
+    cp -r "$2"/. "$1"/
+  else
+    rmdir "$1" && ln -s "$2" "${{1%/}}"
+  fi
+}}
+"""
+
+
 def fill_submodules(modules: Iterable[Submodule], sources: Sequence[Source]) -> str:
-    """Shell that puts sources in place of submodules that are empty; the repository's top is the working directory."""
+    """Shell that puts sources in place of submodules that are empty; the repository's top is the working directory. Where these are
+    many files, a link to them has to do: it leads out of the work tree, and so is never part of a change."""
     keys = {source.key for source in sources}
     lines: list[str] = []
     for module in modules:
@@ -164,9 +189,9 @@ def fill_submodules(modules: Iterable[Submodule], sources: Sequence[Source]) -> 
             path, place = shlex.quote(module.path), f"{SOURCES}/{source.key}"
             lines.append(
                 f'[ -n "$(ls -A {path} 2>/dev/null)" ] || [ ! -e {place}/{shlex.quote(module.file) if module.file else ""} ] || '
-                f"{{ mkdir -p {path} && cp -r {place}/. {path}/; }}\n"
+                f"fill {path} {place}\n"
             )
-    return "".join(lines)
+    return f"{_FILL}{''.join(lines)}" if lines else ""
 
 
 def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source]) -> str:
@@ -185,7 +210,9 @@ def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source]) -> st
         source = source_of(entry)
         if source is not None and source.key in keys:
             place = f"{SOURCES}/{source.key}"
-            lines.append(f'if [ -d {place} ]; then fetched="$fetched -D{variable}={place}"; else {nothing}; fi\n')
+            # What only its home page tells of may be a part, or of another form, that the project's own files cannot add.
+            there = f"-f {place}/CMakeLists.txt" if entry.how == "fetchcontent" and not source.package else f"-d {place}"
+            lines.append(f'if [ {there} ]; then fetched="$fetched -D{variable}={place}"; else {nothing}; fi\n')
         elif nothing != ":":
             lines.append(f"{nothing}\n")
     empty = f"mkdir -p {_NOTHING} && : >{_NOTHING}/CMakeLists.txt\n" if lines else ""

@@ -2,8 +2,9 @@
 
 CMake reads the file `STAND_INS` at a project's first `project()`. There `ExternalProject_Add` copies sources of the image in place of
 a download, and where the project downloads CPM or Conan's module their commands are defined: CPM adds the image's copy of a
-package, or what `find_package` finds; Conan does nothing, for its libraries are Debian's. A CMake of its own that a project starts
-while configuring knows nothing of that file: for it git takes repositories of those sources in place of the ones that it names.
+package, or what `find_package` finds, and fails without either; Conan does nothing, for its libraries are Debian's. A CMake of its
+own that a project starts while configuring knows nothing of that file: for it git takes repositories of those sources in place of
+the ones that it names.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ GIT_ENVIRONMENT: Final = f"[ ! -f {_GITCONFIG} ] || export GIT_CONFIG_SYSTEM={_G
 
 _INCLUDE: Final = r"""
 macro(include)
-  if("${ARGV0}" MATCHES "(^|/)([Gg][Ee][Tt][-_]?)?[Cc][Pp][Mm][^/]*$" OR
+  if("${ARGV0}" MATCHES "(^|/)([Gg][Ee][Tt][-_]?)?[Cc][Pp][Mm]([-_]v?[0-9.]+)?([.]cmake)?$" OR
+      ("${ARGV0}" MATCHES "[Cc][Pp][Mm][^/]*[.]cmake$" AND NOT EXISTS "${ARGV0}" AND NOT EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${ARGV0}") OR
       ("${ARGV0}" MATCHES "conan[^/]*[.]cmake$" AND NOT EXISTS "${ARGV0}"))
     message(STATUS "In place of ${ARGV0}: what the image has")
   else()
@@ -81,8 +83,10 @@ CUSTOM_CACHE_KEY" "URL;URL_HASH;OPTIONS;PATCHES;DOWNLOAD_COMMAND")
   else()
     find_package("${name}" QUIET)
     set("${name}_FOUND" "${${name}_FOUND}" PARENT_SCOPE)
-    if(NOT "${${name}_FOUND}")
+    if(NOT "${${name}_FOUND}" AND PODGYM_ABSENT)
       message(WARNING "The image has no ${name}.")
+    elseif(NOT "${${name}_FOUND}")
+      message(FATAL_ERROR "The image has no ${name}.")
     endif()
   endif()
   set("${name}_ADDED" "${added}" PARENT_SCOPE)
@@ -105,6 +109,28 @@ function(ExternalProject_Add name)
   set(dropped OFF)
   math(EXPR last "${ARGC} - 1")
   if(ARGC GREATER 1)
+    set(remote OFF)
+    set(kept OFF)
+    set(before "")
+    foreach(number RANGE 1 ${last})
+      set(word "${ARGV${number}}")
+      if(before MATCHES "^(GIT_REPOSITORY|URL)$" AND word MATCHES "^([A-Za-z+]+://|git@)" AND NOT word MATCHES "^file:")
+        set(remote ON)
+      elseif(before STREQUAL "SOURCE_DIR")
+        get_filename_component(place "${word}" ABSOLUTE BASE_DIR "${CMAKE_CURRENT_BINARY_DIR}")
+        string(FIND "${place}/" "${CMAKE_BINARY_DIR}/" inside)
+        file(GLOB there LIST_DIRECTORIES true "${place}/*")
+        if(there AND NOT inside EQUAL 0)
+          set(kept ON)
+        endif()
+      endif()
+      set(before "${word}")
+    endforeach()
+    # Configured again, the directory is full of what was copied.
+    set("PODGYM_KEPT_${name}" "${kept}" CACHE STRING "")
+    if("${PODGYM_KEPT_${name}}" OR NOT remote)
+      set(source "")
+    endif()
     foreach(number RANGE 1 ${last})
       set(word "${ARGV${number}}")
       if(source AND word MATCHES "^[A-Z][A-Z0-9_][A-Z0-9_]+$" AND NOT word MATCHES "^(TRUE|FALSE|OFF|YES|COMMAND|HEAD)$")

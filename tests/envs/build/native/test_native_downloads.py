@@ -12,6 +12,7 @@ import pytest
 from podgym_test_kit.plans import tree
 
 from podgym.envs.build.languages.native.cmakefacts import CMakeFacts, read_cmake
+from podgym.envs.build.languages.native.meson import meson_wraps, wrapped
 from podgym.envs.build.languages.native.sources import (
     Source,
     Submodule,
@@ -110,7 +111,7 @@ def test_submodules_are_filled_whatever_builds_the_project(plan: Planner) -> Non
     for build in ({"Makefile": "test:\n\t./x\n"}, {"meson.build": "project('calc', 'c')\ntest('a', x)\n"}):
         made = plan({**files, **build})
         assert "source_package unity cjson ThrowTheSwitch/Unity tests/unity" in made.dependencies[0].run
-        assert "cp -r /opt/podgym/sources/unity/. libs/unity/" in made.install[0].run
+        assert "fill libs/unity /opt/podgym/sources/unity\n" in made.install[0].run
 
 
 def test_wraps_of_meson(plan: Planner) -> None:
@@ -121,7 +122,7 @@ def test_wraps_of_meson(plan: Planner) -> None:
     }
     made = plan({"meson.build": "project('calc', 'c')\ntest('a', x)\n", "tests/test_a.c": "", "src/a.c": "", **wraps})
     assert {"zlib1g-dev", "libgtest-dev"} <= set(made.packages)
-    assert "[ ! -e /opt/podgym/sources/thing/meson.build ] || { mkdir -p subprojects/thing-1" in made.install[0].run
+    assert "[ ! -e /opt/podgym/sources/thing/meson.build ] || fill subprojects/thing-1 " in made.install[0].run
 
 
 def test_an_empty_submodule_is_filled_and_a_full_one_is_left(tmp_path: Path) -> None:
@@ -132,6 +133,45 @@ def test_an_empty_submodule_is_filled_and_a_full_one_is_left(tmp_path: Path) -> 
     script = fill_submodules(modules, wanted_sources(modules, [])).replace("/opt/podgym", str(tmp_path))
     subprocess.run(["sh", "-euc", script], check=True, cwd=tmp_path, timeout=20)
     assert (tmp_path / "empty/src").is_dir() and not (tmp_path / "full/src").exists()
+
+
+def test_many_files_in_place_of_a_submodule_are_a_link(tmp_path: Path) -> None:
+    for name, count in (("small", 600), ("again", 600), ("big", 1)):
+        (tmp_path / "sources" / name).mkdir(parents=True)
+        for number in range(count):
+            (tmp_path / "sources" / name / f"f{number}").write_text("x" * (20 << 20 if name == "big" else 1))
+    modules = [Submodule(f"{name}/", f"https://github.com/x/{name}") for name in ("small", "again", "big")]
+    script = fill_submodules(modules, wanted_sources(modules, [])).replace("/opt/podgym", str(tmp_path))
+    subprocess.run(["sh", "-euc", script], check=True, cwd=tmp_path, timeout=20)
+    assert [(tmp_path / name).is_symlink() for name in ("small", "again", "big")] == [False, True, True]
+    assert all((tmp_path / name / "f0").exists() for name in ("small", "again", "big"))
+
+
+def test_a_directory_name_counts_where_its_home_agrees() -> None:
+    modules = [
+        Submodule("test/data/json", "https://github.com/x/json-test-data"),
+        Submodule("deps/json", "https://github.com/nlohmann/json"),
+        Submodule("deps/gtest", "https://github.com/google/googletest.git"),
+        Submodule("deps/zlib", "https://example.org/zlib"),
+        Submodule("tests/unity", "https://github.com/x/unity-game"),
+    ]
+    assert [(source.key, source.package) for source in wanted_sources(modules, [])] == [
+        ("json-test-data", ""),
+        ("nlohmann-json3", "nlohmann-json3"),
+        ("googletest", "googletest"),
+        ("zlib", "zlib"),
+        ("unity-game", ""),
+    ]
+
+
+def test_sources_of_a_home_page_are_those_that_cmake_can_add(tmp_path: Path) -> None:
+    found = facts_of({"CMakeLists.txt": "FetchContent_Declare(thing GIT_REPOSITORY https://github.com/o/thing GIT_TAG v1)\n"})
+    script = cmake_arguments(found.fetched, wanted_sources(found.fetched, [])).replace("/opt/podgym", str(tmp_path)) + 'echo "$fetched"'
+    (tmp_path / "sources/thing").mkdir(parents=True)
+    for said in ("\n", f" -DFETCHCONTENT_SOURCE_DIR_THING={tmp_path}/sources/thing\n"):
+        done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True, timeout=20)
+        assert done.stdout == said
+        (tmp_path / "sources/thing/CMakeLists.txt").write_text("")
 
 
 CPM = """\
@@ -146,6 +186,8 @@ if(alpha_ADDED OR NOT beta_ADDED)
 endif()
 get_property(seen GLOBAL PROPERTY ALPHA)
 include(cmake/own.cmake)
+include(cmake/CPMDependencies.cmake)
+include("${CMAKE_BINARY_DIR}/more/any-cpm.cmake")
 message(STATUS "found ${seen} ${BETA_WORD} ${beta_SOURCE_DIR} ${own}")
 """
 FAILING = 'message(FATAL_ERROR "downloads")\n'
@@ -172,10 +214,44 @@ def test_cpm_is_stood_in_for(tmp_path: Path) -> None:
         (tmp_path / "sources" / name).mkdir(parents=True)
     (tmp_path / "sources/alpha/CMakeLists.txt").write_text("set_property(GLOBAL PROPERTY ALPHA yes)\n")
     (tmp_path / "sources/beta/CMakeLists.txt").write_text(FAILING)
-    said = configured(tmp_path, {"CMakeLists.txt": CPM, "cmake/get_cpm.cmake": FAILING, "cmake/own.cmake": "set(own mine)\n"})
-    assert f"found yes two words {tmp_path}/sources/beta mine" in said
+    said = configured(tmp_path, {"CMakeLists.txt": CPM, "cmake/get_cpm.cmake": FAILING, "cmake/own.cmake": "set(own mine)\n",
+                                "cmake/CPMDependencies.cmake": "string(APPEND own '-too')\n"})  # fmt: skip
+    assert f"found yes two words {tmp_path}/sources/beta mine'-too'" in said
     # A project that has all of CPM uses its own.
     assert stand_ins(facts_of({"CMakeLists.txt": CPM, "cmake/CPM.cmake": "function(CPMAddPackage)\nendfunction()\n"})) == "stand=\n"
+
+
+@needs_cmake
+def test_what_cpm_misses_ends_configuring(tmp_path: Path) -> None:
+    files = {"CMakeLists.txt": 'cmake_minimum_required(VERSION 3.14)\nproject(calc NONE)\nCPMAddPackage("gh:o/no-such-thing@1.0")\n'}
+    with pytest.raises(AssertionError, match=r"The image has no no-such-thing[.]"):
+        configured(tmp_path, files)
+    configured(tmp_path, files, "-DPODGYM_ABSENT=ON")
+
+
+@needs_cmake
+def test_external_projects_that_download_nothing_are_left(tmp_path: Path) -> None:
+    (tmp_path / "sources/zlib").mkdir(parents=True)
+    (tmp_path / "sources/zlib/mark").write_text("")
+    text = """\
+cmake_minimum_required(VERSION 3.14)
+project(calc NONE)
+include(ExternalProject)
+set(URL "file://${CMAKE_SOURCE_DIR}/local.tar")
+ExternalProject_Add(zlib SOURCE_DIR ${CMAKE_SOURCE_DIR}/third_party/zlib DOWNLOAD_COMMAND ""
+  CONFIGURE_COMMAND "" BUILD_COMMAND "" INSTALL_COMMAND "")
+"""
+    assert facts_of({"CMakeLists.txt": text}).fetched == []
+    assert facts_of({"CMakeLists.txt": "ExternalProject_Add(zlib URL ${CMAKE_SOURCE_DIR}/zlib.tar.gz)\n"}).fetched == []
+    # One that has its sources, and one whose address turns out to be a file.
+    text = text.replace("DOWNLOAD_COMMAND", "URL https://127.0.0.1:1/zlib.tar.gz DOWNLOAD_COMMAND")
+    text += 'ExternalProject_Add(gtest PREFIX local URL ${URL} CONFIGURE_COMMAND "" BUILD_COMMAND "" INSTALL_COMMAND "")\n'
+    (tmp_path / "sources/googletest").mkdir()
+    (tmp_path / "project").mkdir()
+    subprocess.run(["tar", "-cf", "project/local.tar", "-C", "sources", "zlib"], check=True, cwd=tmp_path, timeout=20)
+    configured(tmp_path, {"CMakeLists.txt": text, "third_party/zlib/own": ""})
+    assert [path.name for path in (tmp_path / "project/third_party/zlib").iterdir()] == ["own"]
+    assert (tmp_path / "build/local/src/gtest/mark").exists()
 
 
 @needs_cmake
@@ -214,3 +290,13 @@ conan_cmake_run(REQUIRES fmt/9.1.0 BASIC_SETUP)
 message(STATUS "went on")
 """
     assert "went on" in configured(tmp_path, {"CMakeLists.txt": text})
+
+
+@pytest.mark.timeout(20)
+def test_files_of_empty_lines_cost_little() -> None:
+    many = "\n" * 100_000
+    assert read_submodules(f'[submodule "a"]{many}path = libs/a\r\n{many}url = x\n{many}') == [Submodule("libs/a", "x")]
+    wraps = tree({"subprojects/a.wrap": f"[wrap-git]{many}url = u\n{many}directory = d\n{many}[provide]{many}b = b_dep\n{many}"})
+    assert meson_wraps(wraps, "") == [Submodule("subprojects/d", "u", "meson.build")]
+    assert wrapped(wraps, "") == "dependency('a')\ndependency('b')"
+    assert facts_of({"CMakeLists.txt": "", "sub/CMakeLists.txt": f"{many}x"}).tests == 0

@@ -192,7 +192,7 @@ def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> N
     for call in ("source_package googletest googletest ", "source_package fmtlib fmtlib "):
         assert call in made.dependencies[0].run
     assert "-DFETCHCONTENT_SOURCE_DIR_GOOGLETEST=/opt/podgym/sources/googletest" in made.install[0].run
-    assert "cp -r /opt/podgym/sources/fmtlib/. extern/fmt/" in made.install[0].run
+    assert "fill extern/fmt /opt/podgym/sources/fmtlib\n" in made.install[0].run
     modern = plan({"CMakeLists.txt": CMAKE + "find_package(Catch2 3 REQUIRED)\n", **SOURCES})
     assert "cmake --install /tmp/catch2" in modern.dependencies[0].run
     assert '[ "$1" != catch2 ] || suites="trixie $own"' in modern.dependencies[0].run
