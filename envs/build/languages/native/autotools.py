@@ -35,7 +35,7 @@ class AutotoolsFacts:
         self.makefiles = makefiles
         self.text = "\n".join((configure, *makefiles.values()))
         self.tests = len(
-            re.findall(r"^\s*(?:check_PROGRAMS|check_SCRIPTS|TESTS|dist_check_SCRIPTS)\s*\+?=|^check(?:-local)?\s*:", self.text, re.M)
+            re.findall(r"^[ \t]*(?:check_PROGRAMS|check_SCRIPTS|TESTS|dist_check_SCRIPTS)\s*\+?=|^check(?:-local)?\s*:", self.text, re.M)
         )
         self.checks_itself = re.search(r"^check(?:-local|-am)?\s*:", self.text, re.MULTILINE) is not None or not any(
             path.endswith(".am") for path in makefiles

@@ -122,13 +122,13 @@ def _directories(tree: Tree, paths: Sequence[str]) -> list[str]:
 def _at(tree: Tree, directory: str, ci: Sequence[str], without: Set[str]) -> list[Choice]:
     found: list[Choice] = []
     top = tree.read(posixpath.join(directory, "CMakeLists.txt"))
-    if top is not None and (re.search(r"^\s*project\s*\(", top, re.MULTILINE | re.IGNORECASE) or not directory):
+    if top is not None and (re.search(r"^[ \t]*project\s*\(", top, re.MULTILINE | re.IGNORECASE) or not directory):
         cmake = read_cmake(tree, directory)
         found.append(Choice("cmake", directory, tests=cmake.tests, cmake=cmake))
     top = tree.read(posixpath.join(directory, "meson.build"))
-    if top is not None and re.search(r"^\s*project\s*\(", top, re.MULTILINE):
+    if top is not None and re.search(r"^[ \t]*project\s*\(", top, re.MULTILINE):
         meson = meson_texts(tree, directory)
-        tests = sum(len(re.findall(r"^\s*(?:test|gtest)\s*\(|\btest\(", text, re.MULTILINE)) for text in meson.values())
+        tests = sum(len(re.findall(r"^[ \t]*(?:test|gtest)\s*\(|\btest\(", text, re.MULTILINE)) for text in meson.values())
         found.append(Choice("meson", directory, tests=tests, meson=meson))
     names = {name for name in ("configure.ac", "configure.in", "configure") if posixpath.join(directory, name) in tree}
     if names & {"configure.ac", "configure.in"} or ("configure" in names and posixpath.join(directory, "Makefile.in") in tree):

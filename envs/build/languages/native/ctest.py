@@ -1,6 +1,7 @@
 """The script that tests what CMake built: what changed is built, then CTest runs, or where no test is declared the test programs.
 
-For a suite that takes too long the tests of some files can be asked for: those whose name or program is called after one.
+For a suite that takes too long the tests of some files can be asked for: those whose name or program is called after one, where there
+is such a test for each of the files.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["build_aside", "cmake_test"]
 
 _TIMEOUT_S: Final = 300
 _PLAIN: Final = frozenset({"main", "test", "tests"})
+_MAX_CHOSEN: Final = 40
 
 
 def build_aside(facts: CMakeFacts, build: str, jobs: str, *, testing: bool = False) -> str:
@@ -34,24 +36,32 @@ def build_aside(facts: CMakeFacts, build: str, jobs: str, *, testing: bool = Fal
 
 
 def _stems(paths: Sequence[str]) -> list[str]:
-    """Words that programs and tests are called by that are made from these files."""
+    """For each of these files the words, after commas, that programs and tests are called by that are made from it."""
     found: list[str] = []
     for path in paths:
         stem = posixpath.splitext(posixpath.basename(path))[0].lower()
         bare = re.sub(r"^(?:unit)?tests?[-_.]|[-_.](?:unit)?tests?$", "", stem)
-        found += [word for word in (stem, bare) if len(word) > 3 and re.fullmatch(r"[\w.+-]{1,80}", word) and word not in _PLAIN]
-    return list(dict.fromkeys(found))[:40]
+        words = [word for word in (stem, bare) if len(word) > 3 and re.fullmatch(r"[\w.+-]{1,80}", word) and word not in _PLAIN]
+        found.append(",".join(dict.fromkeys(words)))
+    return list(dict.fromkeys(found))
 
 
 def _chosen(only: Sequence[str]) -> str:
-    """Shell that sets `$chosen` to CTest's arguments for tests whose names or programs have one of these words, where there is one; else
-    all run, two at a time."""
+    """Shell that sets `$chosen` to CTest's arguments for tests whose names or programs have a word of one of these files, where each file
+    has such a test; else all run, two at a time."""
+    if "" in only or not 0 < len(only) <= _MAX_CHOSEN:
+        return '  chosen="-j 2"\n'
     return f"""\
   numbers=$(ctest --test-dir "$tests" -N -V 2>/dev/null | tr '[:upper:]' '[:lower:]' | awk -v words='{" ".join(only)}' '
     BEGIN {{ count = split(words, word, " ") }}
+    function fits(file, part, many, n) {{ many = split(word[file], part, ",")
+      for (n = 1; n <= many; n++) if (index(name, part[n]) || index(program, part[n])) return 1
+      return 0 }}
     /^[0-9]+: test command: / {{ program = $4; if (program ~ /\\/cases"?$/) program = $5; sub(/.*\\//, "", program) }}
     /^ *test +#[0-9]+: / {{ number = $0; sub(/^ *test +#/, "", number); sub(/:.*/, "", number); name = $0; sub(/^[^:]*: /, "", name)
-      for (i = 1; i <= count; i++) if (index(name, word[i]) || index(program, word[i])) {{ print number; break }} }}' | paste -s -d, -)
+      for (i = 1; i <= count; i++) if (fits(i)) {{ has[i] = 1; if (last != number) list = list "," number; last = number }} }}
+    END {{ for (i = 1; i <= count; i++) if (!has[i]) exit
+      print substr(list, 2) }}')
   chosen="-j 2"
   [ -z "$numbers" ] || chosen="-j 2 -I ${{numbers%%,*}},${{numbers%%,*}},,$numbers"
 """

@@ -69,7 +69,9 @@ def test_command(tree: Tree, root: str, ci: Sequence[str]) -> str:
 
 def _shell(text: str) -> str:
     """What the Makefile has its recipes run with."""
-    found = re.search(r"^\s*(?:export\s+|override\s+)*SHELL\s*[:?]?=\s*(?:/usr/bin/env\s+)?([\w/.-]{1,60})", text, re.MULTILINE)
+    found = re.search(
+        r"^[ \t]*(?:export[ \t]+|override[ \t]+)*SHELL[ \t]*[:?]?=[ \t]*(?:/usr/bin/env\s+)?([\w/.-]{1,60})", text, re.MULTILINE
+    )
     return found[1] if found is not None and found[1].rpartition("/")[2] in ("bash", "dash", "ksh", "zsh") else "/bin/sh"
 
 

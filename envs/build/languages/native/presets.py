@@ -16,7 +16,6 @@ __all__ = ["read_presets"]
 
 _MAX_FILES: Final = 20
 _MAX_PRESETS: Final = 200
-_DEEP: Final = 12
 
 
 def read_presets(tree: Tree, root: str) -> dict[str, dict[str, str]]:
@@ -29,27 +28,30 @@ def read_presets(tree: Tree, root: str) -> dict[str, dict[str, str]]:
             continue
         seen.add(path)
         file = _document(tree.read(path))
-        for preset in _list(file.get("configurePresets"))[:_MAX_PRESETS]:
-            if isinstance(preset, dict) and isinstance(preset.get("name"), str):
+        for preset in _list(file.get("configurePresets")):
+            if len(declared) < _MAX_PRESETS and isinstance(preset, dict) and isinstance(preset.get("name"), str):
                 declared.setdefault(preset["name"], preset)
         pending += [
             posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
             for name in _list(file.get("include"))
             if isinstance(name, str) and "$" not in name and not name.startswith("/")
         ]
-    return {name: _variables(name, declared, _DEEP) for name, preset in declared.items() if preset.get("hidden") is not True}
+    known: dict[str, dict[str, str]] = {}
+    return {name: _variables(name, declared, known) for name, preset in declared.items() if preset.get("hidden") is not True}
 
 
-def _variables(name: str, declared: Mapping[str, Mapping[str, Any]], deep: int) -> dict[str, str]:
+def _variables(name: str, declared: Mapping[str, Mapping[str, Any]], known: dict[str, dict[str, str]]) -> dict[str, str]:
+    if name in known or name not in declared:
+        return known.get(name, {})
+    # One that inherits itself finds nothing of itself.
+    known[name] = {}
     found: dict[str, str] = {}
-    preset = declared.get(name)
-    if preset is None or deep <= 0:
-        return found
+    preset = declared[name]
     inherits = preset.get("inherits")
+    parents = dict.fromkeys(parent for parent in ([inherits] if isinstance(inherits, str) else _list(inherits)) if isinstance(parent, str))
     # What is named first wins.
-    for parent in reversed([inherits] if isinstance(inherits, str) else _list(inherits)[:_DEEP]):
-        if isinstance(parent, str) and parent != name:
-            found |= _variables(parent, declared, deep // 2 if deep > 4 else deep - 1)
+    for parent in reversed(parents):
+        found |= _variables(parent, declared, known)
     own = preset.get("cacheVariables")
     for key, value in own.items() if isinstance(own, dict) else ():
         text = value.get("value") if isinstance(value, dict) else value
@@ -59,6 +61,7 @@ def _variables(name: str, declared: Mapping[str, Mapping[str, Any]], deep: int) 
             found[str(key)] = text
         else:
             found.pop(str(key), None)
+    known[name] = found
     return found
 
 

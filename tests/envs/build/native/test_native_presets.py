@@ -82,3 +82,11 @@ def test_a_standard_that_only_ci_tells(text: str, commands: list[str], standard:
 def test_words_that_ci_sets() -> None:
     commands = ['cmake -B build -DCALC_KIND="double" -DCALC_DIR=/tmp -DOTHER=word -DCALC_FAST=maybe']
     assert ci_switches(facts(), commands, {}) == {"CALC_KIND": "double"}
+
+
+@pytest.mark.timeout(20)
+def test_long_and_wide_inheritance_is_read_whole() -> None:
+    chain: list[dict[str, Any]] = [{"name": "p0", "cacheVariables": {"CALC_FAST": "ON"}}]
+    chain += [{"name": f"p{number}", "inherits": [f"p{number - 1}"] + [f"p{other}" for other in range(number)]} for number in range(1, 150)]
+    found = read_presets(tree({"CMakePresets.json": json.dumps({"configurePresets": chain})}), "")
+    assert found["p149"] == {"CALC_FAST": "ON"}
