@@ -206,7 +206,10 @@ class _Commands:
         place = posixpath.relpath(test[0] or ".", self._build.root or ".")
         name = self._build.projects[test[0]].removeprefix(":")
         files = " || ".join(f"[ -f {shlex.quote(f'{place}/{file}')} ]" for file in BUILD_FILES)
-        named = f"grep -qsF -- {shlex.quote(name)} {' '.join(SETTINGS)}"
+        whole = re.sub(r"[][\\.^$*+?(){}|]", r"\\\g<0>", name).replace(":", "[:/]")
+        pattern = f"[\"']:?{whole}[\"']"
+        stated = f"cat {' '.join(SETTINGS)} 2>/dev/null | grep -vE '^[[:space:]]*(//|[*]|/[*])|rootProject[.]name'"
+        named = f"{stated} | grep -qE -- {shlex.quote(pattern)}"
         return f'if {named} || {files}; then set -- "$@" {shlex.join(self._words(test, classes))}; fi\n'
 
     def changed(self) -> dict[tuple[str, str], list[str]]:

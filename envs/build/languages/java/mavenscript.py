@@ -16,7 +16,18 @@ from podgym.envs.build.languages.java.loose import added_by_fix, released_snapsh
 from podgym.envs.build.languages.java.mavenshell import AHEAD, CENTRAL, FUNCTIONS, INSTALL, TEST
 from podgym.envs.build.languages.java.pom import Pom
 from podgym.envs.build.languages.java.scope import Scope
-from podgym.envs.build.languages.java.settings import BIN, JDK, LEFT_OUT, MARKS, MAVEN, maven_wrapper, settings_xml, toolchains_xml, trusted
+from podgym.envs.build.languages.java.settings import (
+    BIN,
+    JDK,
+    LEAVE_OUT,
+    LEFT_OUT,
+    MARKS,
+    MAVEN,
+    maven_wrapper,
+    settings_xml,
+    toolchains_xml,
+    trusted,
+)
 from podgym.envs.build.languages.java.shared import REPORT_BYTES
 from podgym.envs.build.languages.java.told import told_by_ci
 from podgym.envs.build.languages.java.tools import file_of, get_maven, lenient_javac, link_jdk, prelude, trust_store
@@ -105,9 +116,17 @@ class MavenScript:
             tools=TOOLS,
             has_warm="1" if scope.warm else "",
             released=released_snapshots(scope) or ":\n",
+            leave_out=LEAVE_OUT,
             left_out=LEFT_OUT,
+            own=" ".join(self._own()),
         )
         return (Step(run=text, timeout_s=self._timeout_s),)
+
+    def _own(self) -> list[str]:
+        """`group:artifact` of what the build makes itself."""
+        reactor = self._scope.reactor
+        names = (":".join(reactor.value(pom, text) for text in (pom.own.group, pom.own.artifact)) for pom in self._scope.members)
+        return [name for name in dict.fromkeys(names) if re.fullmatch(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+", name)]
 
     def _functions(self) -> str:
         return FUNCTIONS.format(

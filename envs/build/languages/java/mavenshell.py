@@ -75,24 +75,35 @@ worked() {{
   [ "$rc" != 0 ] || return 0
   reported | xargs -r grep -lE '<(failure|error)[ />]' 2>/dev/null | head -n 1 | grep -q .
 }}
-again=
+again= replaced=
+# Plug-ins that need what no repository has. What the build makes itself is no such thing: it is there in a later phase.
+lacking() {{
+  awk '
+    match($0, / Plugin [^ :]+:[A-Za-z0-9_.-]+:[^ ]+ or one of its dependencies could not be resolved/) {{
+      split(substr($0, RSTART + 8), part, ":"); plugin = part[1] ":" part[2]
+    }}
+    plugin != "" && match($0, /Could not find artifact [^ ]+/) {{
+      split(substr($0, RSTART + 24), part, ":"); print plugin, part[1] ":" part[2]
+    }}
+    /-> [[]Help/ || !/^[[]ERROR[]]/ {{ plugin = "" }}' "$warm" |
+    while read -r plugin artifact; do
+      case " {own} " in *" $plugin "* | *" $artifact "*) ;; *) printf '%s\\n' "${{plugin#*:}}" ;; esac
+    done
+}}
 absent() {{
-  name=$(grep 'Could not find artifact' "$warm" |
-    sed -nE 's/.* Plugin [^ :]+:([A-Za-z0-9_.-]+):[^ ]+ or one of its dependencies could not be resolved.*/\\1/p' | head -n 1)
-  [ -n "$name" ] && ! grep -qxF -e "$name" {left_out} || return 1
+  [ -f {leave_out} ] || return 1
+  name=$(lacking | grep -vxF -f {left_out} | head -n 1)
+  [ -n "$name" ] || return 1
   echo "$name" >> {left_out}
   echo "Maven: without the plug-in $name, which cannot be had" >> "$log"
 }}
 any_phase() {{
   for phase in {phases}; do
-    for round in 1 2 3 4; do
-      build > "$warm" 2>&1
-      ! worked || return 0
-      absent || break
-    done
+    build > "$warm" 2>&1
+    ! worked || return 0
     tail -n 60 "$warm"
     find {tools}/m2 -name '*.lastUpdated' -delete
-    if [ -z "$again" ] && grep -q 'SNAPSHOT' "$warm"; then replace; again=1; fi
+    if [ -z "$replaced" ] && grep -q 'SNAPSHOT' "$warm"; then replace; replaced=1 again=1; fi
     if grep -qE 'Could not transfer|timed out|onnection reset|status: 5' "$warm"; then again=1; fi
   done
   return 1
@@ -102,7 +113,15 @@ without_told() {{
   echo "Maven: without CI's own arguments, with which it does not build: $(cat {tools}/told)" >> "$log"
   : > {tools}/told
 }}
-if ! any_phase && {{ [ -z "$again" ] || ! any_phase; }} && {{ ! without_told || ! any_phase; }}; then
+# Last, because what a plug-in makes may be needed.
+without_absent() {{
+  for round in 1 2 3 4; do
+    absent || return 1
+    ! any_phase || return 0
+  done
+  return 1
+}}
+if ! any_phase && {{ [ -z "$again" ] || ! any_phase; }} && {{ ! without_told || ! any_phase; }} && ! without_absent; then
   echo 'Maven cannot build the modules under test: see above.' >&2
   exit 1
 fi

@@ -76,7 +76,8 @@ def _properties(words: Sequence[str]) -> list[tuple[str, str]]:
     for place, word in enumerate(words):
         text = word[2:] if word.startswith("-D") else ""
         text = words[place + 1] if word in ("-D", "--define") and place + 1 < len(words) else text
-        name, _, value = text.partition("=")
+        name, stated, value = text.partition("=")
+        value = value if stated else "true"
         if _PROFILE.fullmatch(name) and _VALUE.fullmatch(value):
             found.append((name, value))
     return found

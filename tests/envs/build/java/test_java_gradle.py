@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -69,9 +70,31 @@ def test_a_project_that_the_fix_makes_is_tested_where_it_is() -> None:
     plan = JAVA.plan(request(BUILD, base=base, source=["api/src/main/java/a/B.java"], tests=tests))
     assert 'gradle --continue :api:test "$@"\n' in plan.tests[0].script and ":core:db" not in plan.install[0].run
     (guard,) = (line for line in plan.changed[0].script.splitlines() if line.startswith("if "))
-    assert "grep -qsF -- core:db settings.gradle" in guard and guard.endswith("set -- \"$@\" :core:db:test --tests '*DbTest'; fi")
+    assert "core[:/]db" in guard and guard.endswith("set -- \"$@\" :core:db:test --tests '*DbTest'; fi")
     for script in (plan.tests[0].script, plan.changed[0].script):
         assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "there"),
+    [
+        ("include 'api', 'core'", True),
+        ('include(\n    ":core",\n)', True),
+        ("include 'core-api', 'my-core', 'core:db', 'db:core'", False),
+        ("// include 'core'\nrootProject.name = 'core'", False),
+        (None, False),
+    ],
+)
+def test_a_project_that_the_fix_makes_is_there_where_its_whole_name_is_included(tmp_path: Path, settings: str | None, there: bool) -> None:
+    fixed = {**BUILD, "settings.gradle.kts": 'include("api", ":core")', "core/src/test/java/a/CoreTest.java": TEST.format("CoreTest")}
+    del fixed["core/db/build.gradle"], fixed["core/db/src/test/java/a/DbTest.java"]
+    base = {path: text for path, text in fixed.items() if not path.startswith("core/")}
+    plan = JAVA.plan(request(fixed, base=base, tests=["core/src/test/java/a/CoreTest.java"]))
+    if settings is not None:
+        (tmp_path / "settings.gradle.kts").write_text(settings + "\n")
+    script = plan.tests[0].script.replace("exec /opt/podgym/bin/gradle", "echo")
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["--continue", *([":core:test"] if there else [])], "")
 
 
 def test_what_only_the_fix_s_files_name_is_fetched_by_name() -> None:

@@ -106,6 +106,8 @@ def test_what_ci_tells_every_run_of_the_tests_is_told_too() -> None:
     plan = JAVA.plan(request(files, commands=commands, **asked))
     assert "printf '%s ' -Pjdk9 -Dflavour=a/b > /opt/podgym/told\n" in plan.dependencies[0].run
     shell_is_sound(plan)
+    plan = JAVA.plan(request(files, commands=["mvn verify -Dflavour"], **asked))
+    assert "printf '%s ' -Dflavour=true > /opt/podgym/told\n" in plan.dependencies[0].run
     plan = JAVA.plan(request(files, commands=[*commands, "mvn verify"], **asked))
     assert "/opt/podgym/told\n" not in plan.dependencies[0].run.replace("told=$(cat /opt/podgym/told 2>/dev/null)", "")
 
@@ -273,7 +275,69 @@ def test_a_vanished_snapshot_is_replaced_by_its_release(tmp_path: Path) -> None:
     assert "org.p.q:base:2.0.10 in place of 2.1-SNAPSHOT" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")
+ABSENT = "[ERROR] Plugin {0}:1 or one of its dependencies could not be resolved: {1}Could not find artifact {2}:jar:1 in central (x)"
+
+
+def installed(tmp_path: Path, fake: str, *, body: str = "") -> tuple[int, list[str], list[str], str]:
+    """Exit code, what Maven was asked for, what is left out beyond the list, and the log of an installation with `fake` for Maven."""
+    files = {**PLAIN, "pom.xml": pom(body)}
+    step = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"])).install[-1]
+    (tmp_path / "app").mkdir()
+    for place in ("bin", "m2"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "left-out").write_text("some-check\n")
+    for name in ("leave-out.jar", "install.log"):
+        (tmp_path / name).touch()
+    mvn = tmp_path / "bin/mvn"
+    goals = "for goal; do case $goal in test|package|*:get) break ;; esac; done\n"
+    mvn.write_text(
+        f"#!/bin/sh\ncd {tmp_path}\n{goals}goal=${{goal##*:}}\necho $goal >> asked\nout() {{ grep -qx $1 left-out; }}\n{fake}exit 1\n"
+    )
+    mvn.chmod(0o755)
+    script = step.run.replace("/opt/podgym", str(tmp_path))
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path / "app", capture_output=True, text=True, check=False, timeout=60)
+    left = (tmp_path / "left-out").read_text().split()[1:]
+    return done.returncode, (tmp_path / "asked").read_text().split(), left, (tmp_path / "install.log").read_text() + done.stderr
+
+
+@pytest.mark.parametrize(
+    "between", ["", "\\n[ERROR] \\t", "\\n[ERROR] \\tCould not collect x\\n[ERROR] \\t"], ids=["one line", "two lines", "three lines"]
+)
+def test_a_plug_in_that_cannot_be_had_is_left_out_when_all_phases_have_failed(tmp_path: Path, between: str) -> None:
+    line = ABSENT.format("org.p:shrink-plugin", between, "org.q:core") + "\\n[ERROR] -> [Help 1]\\n"
+    code, asked, left, log = installed(tmp_path, f"out shrink-plugin && exit 0\nprintf '{line}'\n")
+    assert (code, left) == (0, ["shrink-plugin"]), log
+    assert asked == ["test", "package", "test", "test"]
+    assert "without the plug-in shrink-plugin" in log and (tmp_path / "phase").read_text() == "test\n"
+
+
+def test_a_vanished_plug_in_is_replaced_before_one_is_left_out(tmp_path: Path) -> None:
+    plugin = "<plugin><groupId>org.p</groupId><artifactId>gen-plugin</artifactId><version>1-SNAPSHOT</version></plugin>"
+    line = ABSENT.format("org.p:gen-plugin", "", "org.p:gen-plugin").replace(":1 ", ":1-SNAPSHOT ")
+    fake = "[ $goal != get ] || { touch there; exit 0; }\n[ ! -f there ] || exit 0\n"
+    fake += f"[ $goal = package ] || line='Could not transfer x'\necho \"${{line:-{line}}}\"\n"
+    code, asked, left, log = installed(tmp_path, fake, body=f"<build><plugins>{plugin}</plugins></build>")
+    assert (code, left, asked) == (0, [], ["test", "package", "get", "test", "test"]), log
+
+
+@pytest.mark.parametrize("names", [("org.example:app", "org.x:y"), ("org.x:y", "org.example:app")])
+def test_what_the_build_makes_itself_is_never_left_out(tmp_path: Path, names: tuple[str, str]) -> None:
+    line = ABSENT.format(names[0], "", names[1])
+    code, asked, left, log = installed(tmp_path, f"echo '{line}'\n")
+    assert (code, left, asked) == (1, [], ["test", "package"]) and "Maven cannot build" in log
+
+
+def test_leaving_out_ends(tmp_path: Path) -> None:
+    line = ABSENT.format("org.p:p'$(wc -l < asked)'", "", "org.q:core")
+    code, asked, left, _ = installed(tmp_path, f"echo '{line}'\n")
+    assert code == 1 and len(left) == 4 and len(asked) == 10
+
+
+def test_what_is_left_out_already_is_no_reason_to_try_again(tmp_path: Path) -> None:
+    code, asked, left, _ = installed(tmp_path, f"echo '{ABSENT.format('org.p:some-check', '', 'org.q:core')}'\n")
+    assert (code, left, asked) == (1, [], ["test", "package"])
+
+
 @pytest.mark.skipif(not (shutil.which("mvn") and shutil.which("javac")), reason="Maven or a JDK is not installed")
 def test_plug_ins_that_check_the_code_are_taken_out_of_the_build(tmp_path: Path) -> None:
     tools, javac = tmp_path / "tools", Path(shutil.which("javac") or "").resolve()
@@ -305,6 +369,7 @@ def test_plug_ins_that_check_the_code_are_taken_out_of_the_build(tmp_path: Path)
     assert run("/opt/podgym/bin/mvn -q validate", tmp_path / "app").returncode == 0
 
 
+@pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK is installed")
 def test_java_trusts_the_bundle_and_what_it_trusted_before(tmp_path: Path) -> None:
     home = Path(shutil.which("javac") or "").resolve().parent.parent
     (tmp_path / "jdk").symlink_to(home)
