@@ -7,10 +7,13 @@ import shlex
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from podgym.envs.build.languages.python.project import Project
 from podgym.envs.build.plan import TOOLS, WORKDIR
 
-__all__ = ["Compiled", "compiled", "stand_in"]
+__all__ = ["Compiled", "build_needs", "compiled", "stand_in"]
 
 Compiled = Literal["", "setup.py", "backend"]
 """What builds them: a setup.py, or the backend that pyproject.toml names."""
@@ -22,6 +25,18 @@ _SOURCE: Final = re.compile(
 _BACKENDS: Final = ("maturin", "scikit_build_core", "mesonpy", "py_build_cmake", "setuptools_rust")
 _SETUP: Final = re.compile(r"\b(?:ext_modules|cythonize|Extension\s*\(|cffi_modules|rust_extensions|RustExtension|Pybind11Extension)")
 _PLACE: Final = f"{TOOLS}/rebuilt"
+_STAND_IN: Final = """\
+#!/bin/sh
+# No tests: a package is installed, or somebody asks what the interpreter is.
+case "${{1-}}" in -c | -m) exec {python} "$@" ;; esac
+podgym_run= podgym_text=
+case "${{2-}}" in .podgym-*/run.py | */.podgym-*/run.py) podgym_text=$(cat "$2") && podgym_run=$2 && rm -f "$2" ;; esac
+{{ ( cd {own} && export CARGO_NET_OFFLINE=true PIP_NO_INDEX=1 && {build} ) </dev/null || exit 1; }} >&2
+if [ -n "$podgym_run" ]; then
+  rm -rf "${{podgym_run%/*}}" && mkdir "${{podgym_run%/*}}" && ( umask 077 && printf '%s\\n' "$podgym_text" > "$podgym_run" ) || exit 1
+fi
+exec {python} "$@"
+"""
 
 
 def compiled(project: Project, changed: Sequence[str]) -> Compiled:
@@ -36,16 +51,45 @@ def compiled(project: Project, changed: Sequence[str]) -> Compiled:
     return "backend" if project.table("tool", "setuptools").get("ext-modules") else ""
 
 
-def stand_in(kind: Compiled, root: str, python: str) -> tuple[str, str]:
-    """Shell lines that build once and make the stand-in, and its path. What is laid over the work tree is newer than what was built."""
+def build_needs(requirements: Sequence[str], running: Sequence[str]) -> tuple[str, ...]:
+    """What it is built with, but for what is there because it runs on it: that keeps its version, and so does the NumPy beside."""
+    known = {canonicalize_name(Requirement(line).name) for line in running}
+    found: dict[str, None] = {}
+    for line in requirements:
+        try:
+            one = Requirement(line)
+        except InvalidRequirement:
+            continue
+        name = canonicalize_name(one.name)
+        pinned = name == "oldest-supported-numpy" or (name == "numpy" and any(part.operator.startswith("==") for part in one.specifier))
+        if ("numpy" if pinned else name) not in known:
+            found["numpy" if pinned else line] = None
+    return tuple(found)
+
+
+def stand_in(kind: Compiled, root: str, python: str, *, name: str = "", version_from: str = "") -> tuple[str, str]:
+    """Shell lines that build once and make the stand-in, and its path; it builds only where that went well. What is laid over the work
+    tree is newer than what was built.
+
+    The build runs files of the work tree, so podgym's runner is not there until it has ended. What it does to the environment itself it
+    can do, as the code under test can.
+    """
     place = f"{TOOLS}/wrap/python-rebuilt"
-    online = f"{python} -m pip install -q --no-deps --no-build-isolation -e ."
+    build = f"{python} -m pip install -q --no-deps --no-build-isolation -e ."
     if kind == "setup.py":
         # Headers are seldom named as what an extension depends on.
-        online = f"{python} setup.py -q build_ext --force --inplace --build-temp={_PLACE}"
+        build = f"{python} setup.py -q build_ext --force --inplace --build-temp={_PLACE}"
+    version = ""
+    if version_from:
+        # The history that it is made from is not where the tests run.
+        told = f"import importlib.metadata as m; print(m.version({name!r}))"
+        version = f"{python} -c {shlex.quote(told)} > {_PLACE}/version 2>/dev/null || echo 0.0.0 > {_PLACE}/version\n"
+        build = f'SETUPTOOLS_SCM_PRETEND_VERSION="$(cat {_PLACE}/version)" PBR_VERSION="$(cat {_PLACE}/version)" {build}'
     own = shlex.quote(f"{WORKDIR}/{root}".rstrip("/"))
-    body = f'#!/bin/sh\n{{ ( cd {own} && CARGO_NET_OFFLINE=true PIP_NO_INDEX=1 {online} ) || exit 1; }} >&2\nexec {python} "$@"\n'
+    plain = f'#!/bin/sh\nexec {python} "$@"\n'
+    body = _STAND_IN.format(own=own, build=build, python=python)
     return (
-        f"mkdir -p {_PLACE} {TOOLS}/wrap\n( cd {own} && {online} ) || echo 'not built: the compiled parts' >> \"$log\"\n"
-        f"printf %s {shlex.quote(body)} > {place}\nchmod 755 {place}\n"
+        f"mkdir -p {_PLACE} {TOOLS}/wrap\n{version}printf %s {shlex.quote(plain)} > {place}\n"
+        f"if ( cd {own} && {build} ); then printf %s {shlex.quote(body)} > {place}\n"
+        f"else echo 'not built: the compiled parts' >> \"$log\"; fi\nchmod 755 {place}\n"
     ), place

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.python.facts import PythonFacts
-from podgym.envs.build.languages.python.native import stand_in
+from podgym.envs.build.languages.python.native import build_needs, stand_in
 from podgym.envs.build.languages.python.pythons import choose_python, packages_as_of
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
 from podgym.sandbox import Step
@@ -71,7 +71,8 @@ def plan_python(
         args=facts.test_args,
         env=_test_env(facts),
         cwd=facts.root or ".",
-        timeout_s=suite_timeout_s,
+        # A build before each run may take as long as the one that made the image.
+        timeout_s=max(suite_timeout_s, step_timeout_s) if facts.compiled else suite_timeout_s,
     )
     return BuildPlan(
         language="python",
@@ -208,7 +209,9 @@ class _Steps:
         self._exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
         self._cut = cut.strftime("%Y-%m-%d")
         self._timeout_s = timeout_s
-        self._rebuilt = stand_in(facts.compiled, facts.root, f"{VENV}/bin/python") if facts.compiled and facts.installable else None
+        self._rebuilt: tuple[str, str] | None = None
+        if facts.compiled and facts.installable:
+            self._rebuilt = stand_in(facts.compiled, facts.root, f"{VENV}/bin/python", name=facts.name, version_from=facts.version_from)
 
     @property
     def interpreter(self) -> str:
@@ -230,7 +233,9 @@ class _Steps:
         if self._facts.dependencies:
             lines.append(_call("install", self._facts.dependencies))
         if self._facts.build_requirements:
-            lines.append(_call("install_any", (*self._facts.build_requirements, "ninja", "cmake")))
+            lines.append(
+                _call("install_any", (*build_needs(self._facts.build_requirements, self._facts.dependencies or ()), "ninja", "cmake"))
+            )
         if self._facts.test_requirements:
             lines.append(_call("install_any", self._facts.test_requirements))
         return (self._step(lines),)

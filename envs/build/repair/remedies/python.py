@@ -9,7 +9,7 @@ from typing import Final
 
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, BuildPlan
 from podgym.envs.build.repair.causes import Cause
-from podgym.envs.build.repair.edits import with_exports, with_first_step, with_last_step
+from podgym.envs.build.repair.edits import WRAP, with_exports, with_first_step, with_last_step
 from podgym.envs.build.repair.remedies.remedy import Case, Remedy, Table
 
 __all__ = ["PYTHON"]
@@ -58,6 +58,13 @@ def _exports(plan: BuildPlan) -> str:
     return found[0] if found else ""
 
 
+def _interpreter(plan: BuildPlan) -> str:
+    """What packages are installed for: none of those that stand in for it when tests run."""
+    found = next((command.python for command in plan.tests if command.python), "python")
+    venv = plan.env.get("VIRTUAL_ENV", "")
+    return found if not found.startswith(f"{WRAP}/") else f"{venv}/bin/python" if venv else "python"
+
+
 def _cut(plan: BuildPlan) -> str:
     """The day that the plan's own installations are as of, or empty."""
     found = next(filter(None, (re.search(r"\bcut=(\d{4}-\d\d-\d\d)\b", step.run) for step in plan.steps)), None)
@@ -93,7 +100,7 @@ def _modules(case: Case, cause: Cause) -> Iterator[Remedy]:
             if language == "python" and distribution and top.lower() not in own and re.fullmatch(r"[A-Za-z][\w.<>=!~-]*", distribution):
                 names[distribution] = top.replace("-", "_")
     if names:
-        python = shlex.quote(next((command.python for command in case.plan.tests if command.python), "python"))
+        python = shlex.quote(_interpreter(case.plan))
         lines = "".join(f"one {shlex.quote(top)} {shlex.quote(name)}\n" for name, top in names.items())
         script = f"{_exports(case.plan)}{_INSTALL.format(python=python, tools=TOOLS, log=INSTALL_LOG, cut=_cut(case.plan))}{lines}"
         yield Remedy(f"pip:{','.join(names)}", f"Tests import {', '.join(names)}, which nothing lists.", with_last_step(case.plan, script))

@@ -12,6 +12,7 @@ import pytest
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.repair import BuildFailure, classify, remedies
+from podgym.envs.build.repair.edits import WRAP, with_interpreter
 
 Planner = Callable[..., BuildPlan]
 
@@ -70,3 +71,17 @@ def _check(changed: BuildPlan, expected: dict[str, Any], before: BuildPlan) -> N
 def test_the_table_is_broad() -> None:
     assert len({case["kind"] for case in CASES}) >= 40
     assert len({case["remedy"] for case in CASES}) >= 60
+
+
+def test_what_a_remedy_installs_is_for_the_interpreter_itself_whatever_stands_in_for_it(plan_of: Planner) -> None:
+    plan = plan_of("python", env={"VIRTUAL_ENV": "/opt/venv"})
+    plan = plan.model_copy(update={"tests": (plan.tests[0].model_copy(update={"python": f"{WRAP}/python-rebuilt"}),)})
+    nobody = with_interpreter(plan, "python-unprivileged")
+    failure = BuildFailure(stage="tests", log="E   ModuleNotFoundError: No module named 'yaml'\n")
+    for changed in (plan, nobody):
+        script = next(remedies(changed, failure, tried=frozenset(), catalogue=Catalogue())).plan.install[-1].run
+        assert "--python /opt/venv/bin/python " in script
+        assert WRAP not in script
+    assert f"command -v {WRAP}/python-rebuilt" in nobody.install[-1].run
+    bare = nobody.model_copy(update={"env": {}})
+    assert "\npython -m pip" in next(remedies(bare, failure, tried=frozenset(), catalogue=Catalogue())).plan.install[-1].run
