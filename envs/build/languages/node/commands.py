@@ -48,10 +48,10 @@ class _Part:
 
 
 class Commands:
-    """Of one plan; `versions` are the ranges of all dependencies."""
+    """Of one plan; `versions` are the ranges of all dependencies, `first` is what programs want done first."""
 
-    def __init__(self, request: PlanRequest, *, node: int, env: Mapping[str, str], versions: Mapping[str, str]) -> None:
-        self._request, self._node, self._env, self._versions = request, node, env, versions
+    def __init__(self, request: PlanRequest, *, node: int, env: Mapping[str, str], versions: Mapping[str, str], first: str = "") -> None:
+        self._request, self._node, self._env, self._versions, self._first = request, node, env, versions, first
         self._typescript = any(path.endswith(("ts", "tsx")) for path in test_files(request))
 
     def all(
@@ -65,7 +65,7 @@ class Commands:
         for suite, groups in zip(suites, builds, strict=True):
             ranges = {**self._versions, **suite.package.dependencies()}
             if coarse := [run for run in suite.runs if run.framework == "exit"]:
-                whole.append(_Part(_coarse(coarse), suite.package, "", groups[0]))
+                whole.append(_Part(_coarse(coarse, self._first), suite.package, "", groups[0]))
                 partial = False
             for run, group in zip(suite.runs, groups, strict=True):
                 if run.framework == "exit":
@@ -130,9 +130,9 @@ def _lines(part: _Part, targets: str) -> list[str]:
     return [*lines, part.started.line]
 
 
-def _coarse(runs: Sequence[Run]) -> Started:
+def _coarse(runs: Sequence[Run], first: str) -> Started:
     """Each program by itself, with its exit status as its result."""
-    lines = ["bad=0"]
+    lines = [*([first] if first else []), "bad=0"]
     for run in runs:
         sets = "".join(f"export {name}={value.raw}; " for name, value in run.command.env)
         words = " ".join(one.raw for one in (*run.head, *run.flags, *run.files))

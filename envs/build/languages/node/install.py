@@ -22,7 +22,7 @@ from podgym.envs.build.languages.node.suites import HOME
 from podgym.envs.build.plan import INSTALL_LOG, WORKDIR
 from podgym.sandbox import Step
 
-__all__ = ["INSTALLING", "Installation", "Steps", "build_call"]
+__all__ = ["INSTALLING", "Installation", "Steps", "build_call", "put_back"]
 
 _TOOLS: Final = (
     "install.sh", "add.sh", "build.sh", "registry.js", "loosen.js", "rebuild.js", "mocha.js", "nodetest.mjs", "jasmine.js",
@@ -51,6 +51,7 @@ INSTALLING: Final[dict[str, str]] = {
     "TURBO_TELEMETRY_DISABLED": "1",
     "YARN_IGNORE_NODE": "1",
 }
+_KEPT: Final = f"{HOME}/kept"
 _LIFECYCLE_TIMEOUT_S: Final = 600
 _GLOBAL_SETTINGS: Final = """\
 if settings=$(cd / && npm config get globalconfig 2>/dev/null) && [ -f "$settings" ]; then
@@ -134,6 +135,20 @@ def build_call(builds: Sequence[Build], top: str = WORKDIR) -> str:
     return f"sh {HOME}/build.sh {top} {words} >&2\n"
 
 
+def _copied(paths: Sequence[str]) -> str:
+    copy = f'mkdir -p "$(dirname "{_KEPT}/$one")" && cp -p "{WORKDIR}/$one" "{_KEPT}/$one"'
+    return f"for one in {shlex.join(paths)}; do {copy}; done"
+
+
+def put_back(paths: Sequence[str], absent: Sequence[str] = ()) -> str:
+    """Shell that puts files back as the image was made with them, and removes those that it was made without; `$top` is set."""
+    same = f'[ ! -h "$top/$one" ] && cmp -s "{_KEPT}/$one" "$top/$one"'
+    copy = f'rm -rf "$top/$one"; mkdir -p "$(dirname "$top/$one")" && cp -p "{_KEPT}/$one" "$top/$one"'
+    lines = [f"for one in {shlex.join(paths)}; do {{ {same}; }} || {{ {copy}; }} || exit 96; done"] if paths else []
+    lines += [f'for one in {shlex.join(absent)}; do [ -d "$top/$one" ] || rm -f "$top/$one"; done'] if absent else []
+    return "\n".join(lines)
+
+
 def _kept(build: Build) -> str:
     return f"-k {shlex.quote(' '.join(build.kept))} " if build.kept else ""
 
@@ -198,10 +213,11 @@ class Steps:
         lifecycle: Sequence[Build],
         builds: Sequence[Sequence[Build]],
         needed: Sequence[tuple[str, str]],
+        kept: Sequence[str] = (),
     ) -> tuple[Step, ...]:
         """What wants the sources: scripts that run after an installation, and builds. `needed` are programs by directory, without
-        which there are no tests."""
-        lines = []
+        which there are no tests; `kept` are files that tests put back."""
+        lines = [_copied(kept)] if kept else []
         for number, one in enumerate(installations):
             again = "; ".join([_install_call(one, self._committed), *_additions(one, self._committed)])
             lines.append(f"if [ -e {HOME}/later{number} ]; then {again}; rm {HOME}/later{number}; later=1; fi")

@@ -22,7 +22,8 @@ from podgym.envs.build.languages.node.dependencies import (
     missing_runner,
     spare_packages,
 )
-from podgym.envs.build.languages.node.install import Installation, Steps
+from podgym.envs.build.languages.node.harness import kept_files, stand_ins
+from podgym.envs.build.languages.node.install import Installation, Steps, put_back
 from podgym.envs.build.languages.node.layout import Layout, Workspace
 from podgym.envs.build.languages.node.manager import Manager, choose_manager
 from podgym.envs.build.languages.node.manifest import Manifest, join
@@ -102,7 +103,12 @@ class _Planner:
         env = environment(request.base, request.ci, dependencies, node=node.major, managers=managers)
         builds = [self._builds(suite, managers) for suite in suites]
         variables = {**ci_variables(request.ci), **_without(env, "PATH")}
-        commands = Commands(request, node=node.major, env=variables, versions=dependencies)
+        programs = [run.command for suite in suites for run in suite.runs if run.framework == "exit"]
+        if kept := kept_files(programs, request.base, request.fixed):
+            self._notes.append(f"kept as the base has them, because an exit status is theirs: {', '.join(kept)}")
+        commands = Commands(
+            request, node=node.major, env=variables, versions=dependencies, first=put_back(kept, stand_ins(kept, request.fixed))
+        )
         tests, changed = commands.all(suites, builds)
         installations = [self._installation(one, managers[directory], suites, node.major) for directory, one in workspaces.items()]
         needed = [(run.command.directory, name) for suite in suites for run in suite.runs if (name := program(run))]
@@ -127,7 +133,7 @@ class _Planner:
             dependencies=steps.dependencies(installations, node),
             install=steps.install(
                 installations, lifecycle=self._lifecycle(workspaces, packages, managers), builds=[one for group in builds for one in group],
-                needed=needed,
+                needed=needed, kept=kept,
             ),
             env=env,
             tests=tests,
@@ -175,7 +181,8 @@ class _Planner:
         manifests = _Manifests(self._layout)
         for group in (sorted(directories), [""]):
             packages = [package for directory in group if (package := self._layout.manifest(directory)) is not None]
-            suites = [whole_script(package, tree=self._request.base, manifests=manifests) for package in packages]
+            tree, source = self._request.base, self._request.changed_source
+            suites = [whole_script(package, tree=tree, manifests=manifests, changed_source=source) for package in packages]
             if found := {suite.package.directory: suite for suite in suites if suite is not None}:
                 self._notes.append("no test runner is known here: the test script's programs are each one test, by their exit status")
                 return found

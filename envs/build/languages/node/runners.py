@@ -15,7 +15,7 @@ from podgym.envs.build.languages.node.manifest import normal
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.tree import Tree
 
-__all__ = ["BROWSERS", "Framework", "Run", "recognise", "sniff"]
+__all__ = ["BROWSERS", "NODES", "Framework", "Run", "recognise", "sniff"]
 
 Framework = Literal[
     "jest", "vitest", "mocha", "node:test", "borp", "ava", "tap", "tape", "jasmine", "lab", "qunit", "uvu", "karma", "bun", "deno", "exit"
@@ -42,9 +42,10 @@ _COARSE: Final = frozenset({
 })  # fmt: skip
 """Runners whose reports are not read; their exit status is."""
 _LISTED: Final[dict[Framework, tuple[str, ...]]] = {"vitest": ("run", "watch", "dev"), "karma": ("start", "run")}
-_NODES: Final = frozenset({
+NODES: Final = frozenset({
     "node", "tsx", "ts-node", "ts-node-esm", "babel-node", "esno", "jiti", "swc-node", "tsimp", "esr", "nodejs", "tsm",
 })  # fmt: skip
+"""Run a file."""
 BROWSERS: Final = frozenset({
     "wtr", "web-test-runner", "playwright", "cypress", "testcafe", "wdio", "nightwatch", "electron-mocha", "protractor", "ng",
     "detox", "start-server-and-test", "playwright-test", "test-storybook", "polymer", "wct", "airtap", "zuul", "testem", "saucelabs",
@@ -81,7 +82,7 @@ def recognise(command: Command, tree: Tree) -> Run | None:
     if not words:
         return None
     texts = [one.text for one in words]
-    if command.program in _NODES:
+    if command.program in NODES:
         return _of_node(command, tree)
     if command.program in _COARSE:
         return Run("exit", command, words)

@@ -7,7 +7,7 @@ the dependencies and from what the changed tests import.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from podgym.envs.build.languages.node.browsers import MODE, browser_of, in_brows
 from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
 from podgym.envs.build.languages.node.checks import is_check
 from podgym.envs.build.languages.node.command import Command, delegated
+from podgym.envs.build.languages.node.harness import exact, is_held
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
 from podgym.envs.build.languages.node.runners import Framework, Run, bare, recognise, sniff
@@ -144,14 +145,16 @@ def _beside(package: Manifest, tree: Tree) -> list[str]:
     return [path for path in tree.below(package.directory) if "/" not in path]
 
 
-def whole_script(package: Manifest, *, tree: Tree, manifests: Mapping[str, Manifest]) -> Suite | None:
+def whole_script(package: Manifest, *, tree: Tree, manifests: Mapping[str, Manifest], changed_source: Collection[str] = ()) -> Suite | None:
     """The programs of a package's `test` script by their exit status, whatever they are; None where it has none but checks, or one
-    that needs a browser. What runs the scripts of all packages is no program of this one."""
+    that needs a browser or that a solution may change. What runs the scripts of all packages is no program of this one."""
     if "test" not in package.scripts:
         return None
     commands = Scripts(tree, manifests).expand(package, "test")
-    own = [one for one in dict.fromkeys(commands) if not is_check(one, tree) and one.program not in _NO_PROGRAMS]
+    own = [exact(one, tree) for one in dict.fromkeys(commands) if not is_check(one, tree) and one.program not in _NO_PROGRAMS]
     if not own or len(own) > _MAX_PROGRAMS or any(browser_of(one) or delegated(one) for one in own):
+        return None
+    if not all(is_held(one, tree, changed_source) for one in own):
         return None
     return Suite(package, tuple(Run("exit", one, one.words) for one in own), script="test")
 

@@ -263,7 +263,10 @@ def test_programs_of_an_unknown_test_script_count_by_their_exit_status() -> None
     assert "eslint" not in made.tests[0].script and "echo done" not in made.tests[0].script
 
 
-@pytest.mark.parametrize("script", ["eslint . && prettier -c .", "turbo run test", "gulp build && cypress run", "echo no && exit 1"])
+@pytest.mark.parametrize(
+    "script",
+    ["eslint . && prettier -c .", "turbo run test", "gulp build && cypress run", "echo no && exit 1", "gulp build && node src/index.js"],
+)
 def test_a_test_script_of_checks_or_other_packages_or_browsers_does_not(script: str) -> None:
     with pytest.raises(BuildError) as error:
         plan({"package.json": {"scripts": {"test": script}}}, "test/a.js")
