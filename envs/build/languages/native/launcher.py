@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from podgym.envs.build.plan import TOOLS
+from podgym.envs.build.plan import TOOLS, WORKDIR
 
-__all__ = ["BIN", "BROKEN", "COMPILERS", "install_launchers"]
+__all__ = ["BIN", "BROKEN", "CALLS", "COMPILERS", "install_launchers"]
 
 BIN: Final = f"{TOOLS}/bin"
 COMPILERS: Final = f"{TOOLS}/compilers"
 """First on the PATH while something is built: compilers without warnings, so that none is an error with a newer compiler."""
 BROKEN: Final = "PODGYM_BROKEN"
 """The variable that names a file where compilers note what they could not compile."""
+
+CALLS: Final = 7
+"""The descriptor that calls of Python are told to."""
 
 _CASES: Final = r"""#!/bin/sh
 # cases PROGRAM: runs a test program so that it reports each of its cases below $PODGYM_REPORT.
@@ -135,15 +138,14 @@ printf '%s\t%s\n' "$(printf '%s' "$line" | tr -s '[:space:]' ' ' | cut -c 1-200)
 exit $status
 """
 
-_PROVE: Final = r"""#!/bin/sh
-# prove ARGUMENTS: also keeps what each script printed in $PODGYM_REPORT, where it is whole.
-real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v prove) || exit 127
-[ "$real" != "$0" ] || exit 127
+_PROVE: Final = r"""# prove ARGUMENTS: also keeps what each script printed in $PODGYM_REPORT, where it is whole.
+path=$PATH
 case " $* " in *' -j'*|*' --jobs'*|*' --version'*) PODGYM_REPORT= ;; esac
 [ -n "${PODGYM_REPORT:-}" ] || exec "$real" "$@"
+PATH=$PATH:/usr/bin:/bin
 mkdir -p "$PODGYM_REPORT/tap" "$PODGYM_REPORT/taken"
 log=$(mktemp "$PODGYM_REPORT/taken/prove.XXXXXX")
-{ "$real" -v "$@"; echo $? >"$log.status"; } | tee "$log"
+{ PATH=$path "$real" -v "$@"; echo $? >"$log.status"; } | tee "$log"
 awk -v place="$PODGYM_REPORT/tap" '
   function whole() {
     if (name != "" && plan > 0 && plan == points && (!dubious || bad)) printf "%s", text >(place "/" name ".tap")
@@ -159,14 +161,25 @@ awk -v place="$PODGYM_REPORT/tap" '
 exit "$(cat "$log.status")"
 """
 
-_CALLS: Final = r"""#!/bin/sh
-# python3 ARGUMENTS: where $PODGYM_CALLS names a file, it gets a line for each script of tests that ran.
-name=${0##*/} real=$(PATH=$(printf '%s' "$PATH" | sed "s#${0%/*}:##g") command -v "${0##*/}") || exit 127
-[ "$real" != "$0" ] || exit 127
-case ${PODGYM_CALLS:+x}${1:-} in x*[tT]est*.py|x*check*.py) ;; *) exec "$real" "$@" ;; esac
-"$real" "$@"
+_CALLS: Final = rf"""# python3 ARGUMENTS: where $PODGYM_CALLS is set, descriptor {CALLS} gets a line for each script of tests that ran.
+[ -n "${{PODGYM_CALLS:-}}" ] || exec "$real" "$@"
+# What is tested has no part in what is said of it.
+unset PODGYM_CALLS PODGYM_REPORT
+case ${{1:-}} in
+  */*.py) place=$(CDPATH='' cd -P -- "${{1%/*}}" 2>/dev/null && pwd)/ ;;
+  *.py) place=$(pwd -P)/ ;;
+  *) exec "$real" "$@" {CALLS}>&- ;;
+esac
+case $place in {WORKDIR}/*) place=${{place#{WORKDIR}}} ;; *) place=/ ;; esac
+case $place in
+  */test/*|*/tests/*) ;;
+  *) case ${{1##*/}} in *[tT]est*|*check*) ;; *) exec "$real" "$@" {CALLS}>&- ;; esac ;;
+esac
+"$real" "$@" {CALLS}>&-
 status=$?
-printf '%s\t%s\n' "$(printf '%s ' "$name" "$@" | tr -s '[:space:]' ' ' | cut -c 1-200)" "$status" >>"$PODGYM_CALLS"
+PATH=$PATH:/usr/bin:/bin
+line=$(printf '%s ' "${{0##*/}}" "$@" | tr -s '[:space:]' ' ' | cut -c 1-200)
+{{ printf '%s\t%s\n' "$line" "$status" >&{CALLS}; }} 2>/dev/null
 exit $status
 """
 
@@ -189,17 +202,20 @@ cat >{BIN}/compiler <<'PODGYM_END'
 cat >{BIN}/recipe <<'PODGYM_END'
 {_RECIPE}PODGYM_END
 chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe
-for name in python3 python; do
-  case $(command -v $name || true) in ''|{BIN}/*) continue ;; esac
-  cat >{BIN}/$name <<'PODGYM_END'
+stand_in() {{
+  real=$(command -v "$1" || true)
+  case $real in {BIN}/*|[!/]*|'') return ;; esac
+  {{ printf "#!/bin/sh\nreal='%s'\n" "$real"; cat "$2"; }} >{BIN}/"$1"
+  chmod 755 {BIN}/"$1"
+}}
+text=$(mktemp)
+cat >"$text" <<'PODGYM_END'
 {_CALLS}PODGYM_END
-  chmod 755 {BIN}/$name
-done
-case $(command -v prove || true) in ''|{BIN}/prove) ;; *)
-cat >{BIN}/prove <<'PODGYM_END'
+for name in python3 python; do stand_in $name "$text"; done
+cat >"$text" <<'PODGYM_END'
 {_PROVE}PODGYM_END
-chmod 755 {BIN}/prove ;;
-esac
+stand_in prove "$text"
+rm -f "$text"
 for name in cc gcc c++ g++ c99; do
   real=$(command -v "$name" || true)
   [ -n "$real" ] || continue

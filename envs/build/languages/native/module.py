@@ -19,7 +19,7 @@ from podgym.envs.build.languages.native.pythonsteps import install_python
 from podgym.envs.build.languages.native.shell import install_prelude
 from podgym.envs.build.languages.native.sources import Submodule, fetch_sources, fill_submodules, read_submodules, wanted_sources
 from podgym.envs.build.languages.native.standards import newer_compiler
-from podgym.envs.build.languages.native.testscript import find_script
+from podgym.envs.build.languages.native.testscript import find_script, try_script
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
 from podgym.sandbox import Limits, Step
@@ -177,14 +177,14 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
         return (
             [*cmake.cmake_packages(facts), *needs.cmake_needs(facts), *found],
             cmake.cmake_dependencies(facts, tree, root, variables, request.committed),
-            cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables),
+            cmake.cmake_install(facts, tree, root, changed=changed, ci=ci.commands, exports=variables) + try_script(script),
             ctest.cmake_test(facts, root, timeout_s=request.suite_timeout_s, script=script),
         )
     if choice.system == "meson":
         return (
             [*meson.meson_packages(choice.meson), *needs.meson_needs([*choice.meson.values(), meson.wrapped(tree, root)]), *found],
             meson.meson_dependencies(choice.meson, variables),
-            meson.meson_install(meson.meson_options(tree, root), root, variables=variables),
+            meson.meson_install(meson.meson_options(tree, root), root, variables=variables) + try_script(script),
             meson.meson_test(root, environment, declared=bool(choice.tests), script=script),
         )
     if choice.autotools is not None:

@@ -9,7 +9,10 @@ from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS
 from podgym.envs.build.languages.native.pythonneeds import PLACE
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
 
-__all__ = ["BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "programs", "stale_objects", "test_prelude", "where"]
+__all__ = [
+    "BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "list_programs", "programs",
+    "stale_objects", "test_prelude", "where",
+]  # fmt: skip
 
 BUILD = f"{TOOLS}/build"
 """Where CMake and Meson build."""
@@ -70,14 +73,21 @@ fi
 """
 
 
+def list_programs(places: str, *, names: str = "*test*") -> str:
+    """A command that writes the path of every test program below `places`."""
+    return (
+        f"find {places} -type f -perm -u+x -iname '{names}' ! -name '*.so*' ! -name '*.sh' ! -name '*.py' ! -name '*.o' \\\n"
+        "    ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' ! -path '*/.libs/*' ! -path '*/.git/*' | sort | while read -r program; do\n"
+        '    [ "$(head -c 4 "$program" | tail -c 3)" != ELF ] || printf \'%s\\n\' "$program"; done'
+    )
+
+
 def programs(places: str, *, names: str = "*test*") -> str:
     """Shell that runs every test program below `places`, for a build that says nothing of how its tests are run; sets `code`."""
     return f"""\
   mkdir -p "$out/exit-code"
-  find {places} -type f -perm -u+x -iname '{names}' ! -name '*.so*' ! -name '*.sh' ! -name '*.py' ! -name '*.o' \\
-    ! -path '*/CMakeFiles/*' ! -path '*/_deps/*' ! -path '*/.libs/*' ! -path '*/.git/*' | sort >"$out/taken/programs"
+  {list_programs(places, names=names)} >"$out/taken/programs"
   while read -r program; do
-    [ "$(head -c 4 "$program" | tail -c 3)" = ELF ] || continue
     (cd "$(dirname "$program")" && exec timeout 300 {BIN}/cases "./$(basename "$program")") </dev/null >&2
     status=$?
     printf '%s\\t%s\\n' "$(basename "$program")" "$status" >>"$out/exit-code/programs.txt"

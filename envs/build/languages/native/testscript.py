@@ -2,7 +2,8 @@
 
 CI builds in the source tree or in a directory of its own, and some scripts look for programs where they are started. So a script
 is started in the directory where CI does it: one of the repository, or, for one that only CI makes, the build's. What Python
-scripts it calls are reported one by one, for many scripts end with the status of the last.
+scripts it calls are reported one by one, for many scripts end with the status of the last. Where the build makes test programs and the
+script fails before anything is changed, the programs are the tests.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podgym.envs.build.ci import CiFacts
-from podgym.envs.build.languages.native.shell import programs, where
-from podgym.envs.build.plan import WORKDIR
+from podgym.envs.build.languages.native.launcher import CALLS
+from podgym.envs.build.languages.native.shell import BUILD, list_programs, programs, where
+from podgym.envs.build.plan import TOOLS, WORKDIR
 from podgym.envs.build.tree import Tree
 
-__all__ = ["TestScript", "find_script", "run_script", "run_undeclared"]
+__all__ = ["TestScript", "find_script", "run_script", "run_undeclared", "try_script"]
+
+_PROGRAMS: Final = f"{TOOLS}/programs"
+"""Is there where the script is of no use, and test programs are."""
+_TRIED_S: Final = 300
 
 _RUNNERS: Final = frozenset({"bash", "sh", "python", "python3", "perl", "prove", "bats"})
 _NAME: Final = re.compile(r"(?:.*[-_.])?(?:run|unit|all)?[-_]?(?:tests?|check)(?:[-_.].*)?|runtests?\.\w+", re.I)
@@ -41,26 +47,27 @@ class TestScript:
     place: str | None
     """The directory of the repository to be in; None for the build's."""
     compared: bool = False
-    """CI then looks for files that it changed."""
+    """The job of CI then looks for files that it changed."""
     guessed: bool = False
     """Only its name says so."""
 
 
 def find_script(tree: Tree, root: str, ci: CiFacts) -> TestScript | None:
     """The script; None where there is none."""
-    compared = any(re.match(r"git diff\b.*--(?:exit-code|quiet)", line) for line in ci.commands)
     configured = [line for line in ci.commands if "cmake" in line]
     inside = any(line.endswith(" .") and " -B" not in line for line in configured)
-    for place, words in _lines(tree, ci):
+    for job, place, words in (lines := _lines(tree, ci)):
         if (found := _script(tree, place, words)) is not None:
             here = None if place not in _directories(tree) or (not place and inside) else place
+            after = [rest for later, _, rest in lines if later == job and rest[:2] == ["git", "diff"]]
+            compared = any({"--exit-code", "--quiet"} & {*rest} for rest in after)
             return TestScript(found, here, compared)
     for path in sorted(tree.below(root), key=lambda path: (path.count("/"), path)):
         name = posixpath.basename(path)
         if path.count("/") <= 1 and _FOUND.fullmatch(name):
             full = posixpath.join(root, path)
             folder = posixpath.dirname(full) if _DIRECTORY.search(posixpath.dirname(path)) is not None else None
-            return TestScript((*_interpreter(tree, full), f"{WORKDIR}/{full}"), folder, compared, guessed=True)
+            return TestScript((*_interpreter(tree, full), f"{WORKDIR}/{full}"), folder, guessed=True)
     return None
 
 
@@ -74,8 +81,8 @@ def _directories(tree: Tree) -> set[str]:
     return found
 
 
-def _lines(tree: Tree, ci: CiFacts) -> Iterator[tuple[str, list[str]]]:
-    """Simple commands of CI with the directory that they run in, as far as `cd` tells."""
+def _lines(tree: Tree, ci: CiFacts) -> Iterator[tuple[str, str, list[str]]]:
+    """Simple commands of CI with the job and the directory that they run in, as far as `cd` tells."""
     job, place = "", ""
     for step in ci.steps:
         if step.job != job or step.directory:
@@ -87,8 +94,8 @@ def _lines(tree: Tree, ci: CiFacts) -> Iterator[tuple[str, list[str]]]:
             if words[:1] in (["cd"], ["pushd"]) and len(words) == 2 and _WORD.fullmatch(words[1]):
                 here = posixpath.normpath(posixpath.join(here, words[1]))
                 here = "" if here == "." or here.startswith(("..", "/")) else here
-            elif words and all(_WORD.fullmatch(word) for word in words):
-                yield here, words
+            elif words[:2] == ["git", "diff"] or (words and all(_WORD.fullmatch(word) for word in words)):
+                yield job, here, words
         place = here if len(parts) == 1 else place
 
 
@@ -121,10 +128,39 @@ def _interpreter(tree: Tree, path: str) -> tuple[str, ...]:
 
 def run_undeclared(script: TestScript | None) -> str:
     """Shell for tests that no build file declares: the script, else the programs in `$build` that are called tests."""
-    if script is not None and not script.guessed:
-        return run_script(script)
     found = programs('"$build"')
+    if script is not None and not script.guessed:
+        return f"  if [ -e {_PROGRAMS} ]; then\n{found}  else\n{run_script(script)}  fi\n"
     return found if script is None else f'{found}  if [ ! -s "$out/exit-code/programs.txt" ]; then\n{run_script(script)}  fi\n'
+
+
+def try_script(script: TestScript | None) -> str:
+    """Shell, after the build, that notes where the programs are better than the script; the work tree is as before then."""
+    if script is None or script.guessed:
+        return ""
+    name = " ".join(script.words).replace(f"{WORKDIR}/", "")[:100]
+    bounded = replace(script, words=("timeout", "-k", "9", str(_TRIED_S), *script.words), compared=False)
+    return f"""\
+if [ -n "$({list_programs(BUILD)})" ]; then
+  kept=$(mktemp -d)
+  : >"$kept/stamp"
+  cp -a {WORKDIR} "$kept/tree"
+  (
+    set +eu
+    out=$kept/report build={BUILD} code=0
+    mkdir -p "$out/taken"
+    export PODGYM_REPORT="$out" QT_QPA_PLATFORM="${{QT_QPA_PLATFORM:-offscreen}}"
+{run_script(bounded)}    # One that takes long may be good.
+    case $code in 0|77|124|137) ;; *) : >{_PROGRAMS}; say "test programs in place of {name}, which fails" ;; esac
+  )
+  find {WORKDIR} ! -type d -cnewer "$kept/stamp" ! -path '*/.git/*' | while IFS= read -r file; do
+    before=$kept/tree${{file#{WORKDIR}}}
+    if [ -e "$before" ] || [ -L "$before" ]; then cp -a "$before" "$file"; else rm -f "$file"; fi
+  done
+  cp -an "$kept/tree/." {WORKDIR}/ || true
+  rm -rf "$kept"
+fi
+"""
 
 
 def run_script(script: TestScript) -> str:
@@ -139,8 +175,16 @@ def run_script(script: TestScript) -> str:
     return f"""\
   mkdir -p "$out/exit-code"
 {before}  if [ ! -e {WORKDIR}/build ]; then ln -s "$build" {WORKDIR}/build; linked=1; fi
-  (cd {place} && PODGYM_CALLS="$out/exit-code/script.txt" {" ".join(map(shlex.quote, script.words))}) </dev/null >&2
-  code=$?
+  # What the script leaves running may hold the pipe, and a program that is tested may write to it, but not take anything back.
+  mark=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' ')
+  told=$({{
+    (cd {place} && PODGYM_CALLS=1 {" ".join(map(shlex.quote, script.words))}) {CALLS}>&1 </dev/null >&2
+    printf '\\n%s\\n' "$mark $?"
+  }} | while IFS= read -r line; do
+    case $line in "$mark "*) echo "${{line#"$mark "}}"; break ;; ?*) printf '%s\\n' "$line" ;; esac
+  done)
+  code=$(printf '%s\\n' "$told" | tail -n 1)
+  printf '%s\\n' "$told" | sed '$d' >"$out/exit-code/script.txt"
   [ -z "${{linked:-}}" ] || rm -f {WORKDIR}/build
 {changed}  printf '%s\\t%s\\n' {shlex.quote(label)} "$code" >>"$out/exit-code/script.txt"
   if grep -qvE '\t(0|77)$' "$out/exit-code/script.txt"; then code=1; fi

@@ -181,11 +181,49 @@ def test_prove_keeps_what_scripts_print(tmp_path: Path, cases: Path) -> None:
     }
 
 
-def test_a_stand_in_that_finds_only_itself_ends(tmp_path: Path, cases: Path) -> None:
-    (tmp_path / "tools").mkdir()
-    for name in ("sed", "sh"):
-        (tmp_path / "tools" / name).symlink_to(shutil.which(name) or "/none")
-    for program in (cases.parent / name for name in ("python3", "prove")):
-        if program.exists():
-            path = f"{tmp_path}/tools:{cases.parent}"
-            assert subprocess.run([program], env={"PATH": path}, check=False, capture_output=True, timeout=20).returncode == 127
+def test_a_stand_in_runs_what_it_stands_for_whatever_the_path(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    for name in ("python3", "prove"):
+        (tmp_path / "real" / name).write_text('#!/bin/sh\necho "1..1 $PATH $*"\n')
+        (tmp_path / "real" / name).chmod(0o755)
+    # A second time it still finds what was there before.
+    script = f"PATH={tmp_path}/real:$PATH\n{install_launchers()}PATH=/opt/podgym/bin:$PATH\n{install_launchers()}"
+    subprocess.run(["sh", "-euc", script.replace("/opt/podgym", str(tmp_path / "podgym"))], check=True, timeout=20)
+    for name, report in (("python3", ""), ("prove", ""), ("prove", str(tmp_path / "report"))):
+        done = subprocess.run(
+            [tmp_path / "podgym/bin" / name, "a"],
+            env={"PATH": "/none", "PODGYM_REPORT": report}, check=False, capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, f"1..1 /none {'-v ' if report else ''}a\n")
+
+
+@pytest.mark.skipif(shutil.which("python3") is None, reason="python3 is not installed")
+@pytest.mark.parametrize(
+    ("folder", "script", "told"),
+    [
+        ("testbed", "tools/gen.py", False),
+        ("testbed/sub", "../tools/gen.py", False),
+        ("testbed", "tools/check_style.py", True),
+        ("testbed", "tests/gen.py", True),
+        ("testbed", "{}/testbed/tests/deep/gen.py", True),
+        ("elsewhere/tests", "gen.py", False),
+        ("elsewhere/tests", "test_gen.py", True),
+    ],
+)
+def test_which_scripts_are_tests(tmp_path: Path, folder: str, script: str, *, told: bool) -> None:
+    path = tmp_path / folder / script.format(tmp_path)
+    (tmp_path / folder).mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # It knows of nothing that it could write to.
+    path.write_text(
+        "import os\nassert not {'PODGYM_CALLS', 'PODGYM_REPORT'} & set(os.environ)\n"
+        "try:\n    os.write(7, b'mine')\nexcept OSError:\n    raise SystemExit(3)\n"
+    )
+    install = install_launchers().replace("/opt/podgym", str(tmp_path / "podgym")).replace("/testbed", str(tmp_path / "testbed"))
+    subprocess.run(["sh", "-euc", install], check=True, timeout=20)
+    done = subprocess.run(
+        ["sh", "-c", f"{tmp_path}/podgym/bin/python3 {script.format(tmp_path)} 7>{tmp_path}/told"],
+        env={"PATH": os.environ["PATH"], "PODGYM_CALLS": "1", "PODGYM_REPORT": "/x"}, cwd=tmp_path / folder, check=False, timeout=20,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert (tmp_path / "told").read_text() == (f"python3 {script.format(tmp_path)} \t3\n"[-201:] if told else "")

@@ -12,7 +12,7 @@ from podgym_test_kit.plans import tree
 
 from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.languages.native.launcher import install_launchers
-from podgym.envs.build.languages.native.testscript import TestScript, find_script, run_script, run_undeclared
+from podgym.envs.build.languages.native.testscript import TestScript, find_script, run_script, run_undeclared, try_script
 
 FILES = {
     "CMakeLists.txt": "",
@@ -110,3 +110,50 @@ def test_programs_go_before_a_script_of_which_only_the_name_is_known(tmp_path: P
         script = script.replace("/testbed", str(tmp_path)).replace("/opt", str(tmp_path))
         subprocess.run(["sh", "-uc", script], check=True, cwd=tmp_path, timeout=60)
         assert "".join(path.read_text() for path in (tmp_path / "report/exit-code").glob("*.txt")) == name
+
+
+def test_files_are_compared_where_the_job_looks_after_the_script() -> None:
+    diff = "git diff --exit-code || exit 1"
+    for jobs, compared in (
+        ([("a", "tests/unittest.sh"), ("a", diff)], True),
+        ([("a", f"tests/unittest.sh && {diff}")], True),
+        ([("a", diff), ("a", "tests/unittest.sh"), ("a", "git diff")], False),
+        ([("format", diff), ("a", "tests/unittest.sh"), ("format2", diff)], False),
+    ):
+        steps = tuple(CiStep(line=line, job=f"ci:{job}") for job, line in jobs)
+        script = find_script(tree(FILES), "", CiFacts(steps=steps, commands=tuple(line for _, line in jobs)))
+        assert script is not None and script.compared == compared
+
+
+def test_what_a_script_leaves_running_holds_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / "testbed").mkdir()
+    (tmp_path / "testbed/run.sh").write_text("sleep 15 &\nprintf unfinished >&7\nexit 5\n")
+    script = (
+        "out=/opt/report build=/nowhere\nmkdir -p $out/taken\n" + run_script(TestScript(("sh", "/testbed/run.sh"), "")) + "exit $code\n"
+    )
+    script = script.replace("/testbed", f"{tmp_path}/testbed").replace("/opt", str(tmp_path))
+    assert subprocess.run(["sh", "-uc", script], check=False, cwd=tmp_path, timeout=10, stderr=subprocess.DEVNULL).returncode == 1
+    assert (tmp_path / "report/exit-code/script.txt").read_text() == "unfinished\nsh run.sh\t5\n"
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="cc is not installed")
+@pytest.mark.parametrize(("status", "compiled", "ran"), [(0, True, "script"), (1, True, "programs"), (1, False, "script")])
+def test_programs_take_the_place_of_a_script_that_fails_from_the_first(tmp_path: Path, status: int, compiled: bool, ran: str) -> None:
+    for folder in ("testbed/kept", "podgym/build"):
+        (tmp_path / folder).mkdir(parents=True)
+    if compiled:
+        program = "int main(void) { return 0; }\n"
+        subprocess.run(["cc", "-xc", "-", "-o", tmp_path / "podgym/build/test_it"], input=program, text=True, check=True, timeout=60)
+    (tmp_path / "testbed/kept/a b").write_text("as it was")
+    (tmp_path / "testbed/gone").write_text("back")
+    (tmp_path / "testbed/run.sh").write_text(f"cd ../testbed\necho >made\necho >>'kept/a b'\nrm gone\nexit {status}\n")
+    script = TestScript(("sh", "/testbed/run.sh"), None)
+    install = f"{install_launchers()}say() {{ :; }}\n{try_script(script)}"
+    test = f"out=/opt/report build=/opt/podgym/build code=0\nmkdir -p $out/taken\n{run_undeclared(script)}"
+    for options, text in (("-euc", install), ("-uc", test)):
+        moved = text.replace("/testbed", f"{tmp_path}/testbed").replace("/opt", str(tmp_path))
+        subprocess.run(["sh", options, moved], check=True, cwd=tmp_path, timeout=60, stderr=subprocess.DEVNULL)
+        if options == "-euc":
+            left = {path.name: path.read_text() for path in (tmp_path / "testbed").rglob("*") if path.is_file() and path.suffix != ".sh"}
+            assert left == {"a b": "as it was", "gone": "back"}
+    assert [path.stem for path in (tmp_path / "report/exit-code").iterdir()] == [ran]
