@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS, install_launchers
-from podgym.envs.build.languages.native.shell import STAMP, ending, exports, install_prelude, programs, stale_objects, test_prelude
+from podgym.envs.build.languages.native.shell import (
+    STAMP,
+    ending,
+    exports,
+    install_prelude,
+    programs,
+    record_calls,
+    stale_objects,
+    test_prelude,
+)
 from podgym.envs.build.tree import Tree
 
 __all__ = ["MAKEFILES", "make_install", "make_test", "makefile", "test_command", "test_targets"]
@@ -89,11 +98,12 @@ else say "make: not everything could be built"; fi
 
 def make_test(text: str, target: str, command: str, root: str, variables: dict[str, str]) -> str:
     """The script that builds what changed and tests: by a target, else by a command, else by running every test program."""
+    calls = '"$out/exit-code/make.txt"'
     if target:
-        run = f"make -k {shlex.quote(target)} SHELL={BIN}/recipe </dev/null >&2\ncode=$?\n"
+        run = record_calls(f"make -k {shlex.quote(target)} SHELL={BIN}/recipe", calls)
         label = f"make {target}"
     elif command:
-        run = f"make -j 2 </dev/null >&2\n( {command} ) </dev/null >&2\ncode=$?\n"
+        run = f"make -j 2 </dev/null >&2\n{record_calls(command, calls)}"
         label = command
     else:
         run = "make -j 2 </dev/null >&2 || make -k </dev/null >&2\n" + programs(".")
@@ -101,7 +111,7 @@ def make_test(text: str, target: str, command: str, root: str, variables: dict[s
     written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >>"$out/exit-code/make.txt"\n' if label else ""
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 {BROKEN}=$out/taken/broken; export {BROKEN}
-{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)} PODGYM_CALLS="$out/exit-code/make.txt"
+{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
 mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
 export GTEST_OUTPUT="xml:$out/junit/" CRITERION_OUTPUTS="xml:$out/junit/criterion.xml"
 export CK_XML_LOG_FILE_NAME="$out/check-xml/check.xml" CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/make/%g.xml"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from podgym.envs.build.languages.native.launcher import BIN, BROKEN, COMPILERS
+from podgym.envs.build.languages.native.launcher import BIN, BROKEN, CALLS, COMPILERS
 from podgym.envs.build.languages.native.pythonneeds import PLACE
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR
 
 __all__ = [
     "BUILD", "PARTIAL", "STAMP", "ending", "exports", "install_prelude", "list_programs", "programs",
-    "stale_objects", "test_prelude", "where",
+    "record_calls", "stale_objects", "test_prelude", "where",
 ]  # fmt: skip
 
 BUILD = f"{TOOLS}/build"
@@ -70,6 +70,22 @@ if newer {headers} || {{ newer {sources} && [ "$(files \\( {sources} \\) | wc -l
   make clean >/dev/null 2>&1
   files \\( {sources} -o {headers} \\) -exec touch {{}} +
 fi
+"""
+
+
+def record_calls(command: str, file: str) -> str:
+    """Shell that runs a command and adds to `file` how each script of tests ended that it had Python run; sets `code`."""
+    return f"""\
+  # What is left running may hold the pipe, and a program that is tested may write to it, but not take anything back.
+  mark=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' ')
+  told=$({{
+    (export PODGYM_CALLS=1; {command}) {CALLS}>&1 </dev/null >&2
+    printf '\\n%s\\n' "$mark $?"
+  }} | while IFS= read -r line; do
+    case $line in "$mark "*) echo "${{line#"$mark "}}"; break ;; ?*) printf '%s\\n' "$line" ;; esac
+  done)
+  code=$(printf '%s\\n' "$told" | tail -n 1)
+  printf '%s\\n' "$told" | sed '$d' >>{file}
 """
 
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from podgym.envs.build.ci import CiFacts
-from podgym.envs.build.languages.native.launcher import CALLS
-from podgym.envs.build.languages.native.shell import BUILD, list_programs, programs, where
+from podgym.envs.build.languages.native.shell import BUILD, list_programs, programs, record_calls, where
 from podgym.envs.build.plan import TOOLS, WORKDIR
 from podgym.envs.build.tree import Tree
 
@@ -172,20 +171,11 @@ def run_script(script: TestScript) -> str:
         listed = "git ls-files -z --cached --others --exclude-standard | xargs -0 sha1sum"
         before = f'  (cd {WORKDIR} && {listed} 2>/dev/null) >"$out/taken/before"\n'
         changed = f'  [ $code -ne 0 ] || (cd {WORKDIR} && sha1sum --quiet -c "$out/taken/before") >&2 || code=1\n'
+    ran = record_calls(f"cd {place} && {' '.join(map(shlex.quote, script.words))}", '"$out/exit-code/script.txt"')
     return f"""\
   mkdir -p "$out/exit-code"
 {before}  if [ ! -e {WORKDIR}/build ]; then ln -s "$build" {WORKDIR}/build; linked=1; fi
-  # What the script leaves running may hold the pipe, and a program that is tested may write to it, but not take anything back.
-  mark=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' ')
-  told=$({{
-    (cd {place} && PODGYM_CALLS=1 {" ".join(map(shlex.quote, script.words))}) {CALLS}>&1 </dev/null >&2
-    printf '\\n%s\\n' "$mark $?"
-  }} | while IFS= read -r line; do
-    case $line in "$mark "*) echo "${{line#"$mark "}}"; break ;; ?*) printf '%s\\n' "$line" ;; esac
-  done)
-  code=$(printf '%s\\n' "$told" | tail -n 1)
-  printf '%s\\n' "$told" | sed '$d' >"$out/exit-code/script.txt"
-  [ -z "${{linked:-}}" ] || rm -f {WORKDIR}/build
+{ran}  [ -z "${{linked:-}}" ] || rm -f {WORKDIR}/build
 {changed}  printf '%s\\t%s\\n' {shlex.quote(label)} "$code" >>"$out/exit-code/script.txt"
   if grep -qvE '\t(0|77)$' "$out/exit-code/script.txt"; then code=1; fi
 """
