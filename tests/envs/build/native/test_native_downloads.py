@@ -24,6 +24,7 @@ from podgym.envs.build.languages.native.sources import (
 )
 from podgym.envs.build.languages.native.standins import git_mirrors, stand_ins
 from podgym.envs.build.plan import BuildPlan
+from podgym.verifiers.paths import link_escapes
 
 Planner = Callable[..., BuildPlan]
 
@@ -145,6 +146,8 @@ def test_many_files_in_place_of_a_submodule_are_a_link(tmp_path: Path) -> None:
     subprocess.run(["sh", "-euc", script], check=True, cwd=tmp_path, timeout=20)
     assert [(tmp_path / name).is_symlink() for name in ("small", "again", "big")] == [False, True, True]
     assert all((tmp_path / name / "f0").exists() for name in ("small", "again", "big"))
+    # So that no change ever has it.
+    assert link_escapes("again", str((tmp_path / "again").readlink()))
 
 
 def test_a_directory_name_counts_where_its_home_agrees() -> None:
