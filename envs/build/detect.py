@@ -115,7 +115,7 @@ def _is_build_file(tree: Tree, path: str) -> bool:
     """A `pyproject.toml` and a `setup.cfg` may hold nothing but settings of tools."""
     if path not in tree or not path.endswith((".toml", ".cfg")) or path.endswith("Cargo.toml"):
         return path in tree
-    return re.search(r"^\s*\[(project|build-system|tool\.poetry|metadata)\]", tree.read(path) or "", re.MULTILINE) is not None
+    return re.search(r"^[ \t]*\[(project|build-system|tool\.poetry|metadata)\]", tree.read(path) or "", re.MULTILINE) is not None
 
 
 def other_languages(changed: Sequence[str], first: Language) -> list[Language]:

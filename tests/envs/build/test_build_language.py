@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from podgym.envs.build.detect import detect_language, language_shares, other_languages
@@ -53,6 +55,14 @@ def test_language(paths: list[str], changed: list[str], language: str) -> None:
 def test_a_fix_belongs_to_the_project_that_its_tests_are_in(files: dict[str, str], changed: list[str], language: str) -> None:
     every = Tree([*files, *changed], lambda path: files.get(path, "").encode())
     assert detect_language(every, changed) == language
+
+
+def test_blank_lines_of_a_build_file_cost_little() -> None:
+    files = {"pyproject.toml": "\n" * 100_000}
+    begun = time.monotonic()
+    every = Tree([*files, "a.c", "b.c", "tests/test_a.py"], lambda path: files.get(path, "").encode())
+    assert detect_language(every, ["a.c", "b.c", "tests/test_a.py"]) == "c"
+    assert time.monotonic() - begun < 2
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from podgym.envs.build.languages.python.native import compiled
 from podgym.envs.build.languages.python.needs import extra_requirements, test_requirements, wanted_extras
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.languages.python.pins import pinned_python
-from podgym.envs.build.languages.python.plugins import COVERAGE, PARALLEL, asked_by_settings, asked_by_tests
+from podgym.envs.build.languages.python.plugins import COVERAGE, PARALLEL, asked_by_settings, asked_by_tests, declared
 from podgym.envs.build.languages.python.project import Project, Reader
 from podgym.envs.build.languages.python.pythons import claimed_minors
 from podgym.envs.build.languages.python.requirements import Requirements
@@ -75,12 +75,18 @@ def detect(
     brought = extra_requirements(project, extras)
     if framework == "pytest":
         known = requirements.names | {canonicalize_name(Requirement(line).name) for line in brought}
-        asked = (*asked_by_settings(settings), *asked_by_tests(trees.values(), known))
+        known |= {canonicalize_name(match[0]) for line in _needed(project) if (match := re.match(r"[\w.-]+", line))}
+        by_settings = asked_by_settings(settings, known, declared(trees.values()))
+        asked = (*by_settings, *asked_by_tests(trees.values(), {*known, *by_settings}))
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
             if canonicalize_name(Requirement(plugin).name) not in requirements.names:
                 requirements.add(plugin)
     siblings = find_siblings(project, paths, read, (*requirements.paths, *project.paths_needed))
-    pinned, pinned_by = pinned_python(project.root, read, weakly=not (project.requires_python or project.claimed_pythons))
+    tested = claimed_minors(ci.versions.get("python", ()))
+    supported = {*project.claimed_pythons, *tested}
+    pinned, pinned_by = pinned_python(project.root, read, weakly=not (project.requires_python or supported))
+    if supported and pinned not in supported:
+        pinned, pinned_by = "", ""
     lock = read_lock(project.root, read, project=project.name, notes=project.notes)
     changed = tuple(path.removeprefix(prefix) if path.startswith(prefix) else "../" * prefix.count("/") + path for path in changed_tests)
     return PythonFacts(
@@ -92,7 +98,7 @@ def detect(
         requires_python=project.requires_python,
         pinned_python=pinned,
         pinned_by=pinned_by,
-        claimed_pythons=_claimed(project, ci),
+        claimed_pythons=_claimed(project, tested),
         dependencies=None if project.dependencies is None else siblings.without(project.dependencies),
         version_from=project.version_from,
         extras=extras,
@@ -129,6 +135,7 @@ def _test_trees(paths: Sequence[str], read: Reader, changed: Sequence[str]) -> d
     """Syntax trees of the changed and then the other test files, as far as this Python can parse them."""
     kinds = PythonTestPaths(paths, test_file_patterns(paths, read))
     others = [path for path in paths if path.endswith(".py") and kinds.is_test(path)]
+    others.sort(key=lambda path: path.rpartition("/")[2] != "conftest.py")
     trees = {}
     for path in dict.fromkeys((*changed, *others[:_MAX_TEST_FILES])):
         text = read(path)
@@ -151,9 +158,15 @@ def _pytest_settings(project: Project) -> dict[str, str]:
     return project.tox.get("pytest") or project.setup_cfg.get("tool:pytest") or {}
 
 
-def _claimed(project: Project, ci: CiFacts) -> tuple[str, ...]:
+def _needed(project: Project) -> list[str]:
+    """Requirements of the project itself, as far as they can be read."""
+    places = (project.setup_py.get("install_requires"), project.setup_cfg.get("options", {}).get("install_requires"))
+    texts = ["\n".join(map(str, place)) if isinstance(place, list) else str(place or "") for place in places]
+    return [*(project.dependencies or ()), *(line.strip() for text in texts for line in text.splitlines())]
+
+
+def _claimed(project: Project, tested: tuple[str, ...]) -> tuple[str, ...]:
     """Those that both metadata and CI name, or else those of either: metadata go on naming what nobody tests any more."""
-    tested = claimed_minors(ci.versions.get("python", ()))
     both = tuple(minor for minor in project.claimed_pythons if minor in tested)
     return both or project.claimed_pythons or tested
 

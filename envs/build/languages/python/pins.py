@@ -15,8 +15,8 @@ _MAX_CHARACTERS: Final = 1 << 18
 
 
 def pinned_python(root: str, read: Reader, *, weakly: bool = False) -> tuple[str, str]:
-    """Minor version and the file that says so, the nearest to `root`; both empty where none does. `weakly`: also by Conda's files, which
-    are seldom kept up to date where metadata say the same."""
+    """Minor version and the file that says so, the nearest to `root`; both empty where none does. `weakly`: also by files
+    that are seldom kept up to date where metadata or CI say the same."""
     directory = root
     while True:
         for names, version in (*_PLACES, *(_WEAK if weakly else ())):
@@ -76,7 +76,9 @@ _PLACES: Final[tuple[tuple[tuple[str, ...], Callable[[str], str]], ...]] = (
     ((".python-version",), _first_line),
     ((".tool-versions",), _tool_versions),
     (("mise.toml", ".mise.toml", ".config/mise.toml"), _mise),
+)
+_WEAK: Final[tuple[tuple[tuple[str, ...], Callable[[str], str]], ...]] = (
     (("runtime.txt",), _first_line),
     (("Pipfile",), _pipfile),
+    (("environment.yml", "environment.yaml"), _conda),
 )
-_WEAK: Final[tuple[tuple[tuple[str, ...], Callable[[str], str]], ...]] = ((("environment.yml", "environment.yaml"), _conda),)

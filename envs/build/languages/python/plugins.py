@@ -6,13 +6,24 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-__all__ = ["COVERAGE", "FIXTURES", "MARKS", "OPTIONS", "PARALLEL", "SETTINGS", "asked_by_settings", "asked_by_tests", "is_test_tool"]
+__all__ = [
+    "COVERAGE",
+    "FIXTURES",
+    "MARKS",
+    "OPTIONS",
+    "PARALLEL",
+    "SETTINGS",
+    "asked_by_settings",
+    "asked_by_tests",
+    "declared",
+    "is_test_tool",
+]
 
 COVERAGE: Final = r"--cov\b"
 PARALLEL: Final = r"(^|[\s=])-n[\s=]*(auto|logical|\d+)|--numprocesses|--dist\b"
@@ -94,31 +105,56 @@ def is_test_tool(requirement: str) -> bool:
     return ("pytest" in words and not words & _LINTERS) or _TEST_TOOLS.fullmatch(name) is not None
 
 
-def asked_by_settings(settings: Mapping[str, str]) -> list[str]:
-    """Requirements of what pytest's settings use."""
-    text = "\n".join(f"{key} = {value}" for key, value in settings.items())
+_INSTEAD: Final[dict[str, tuple[str, ...]]] = {
+    "pytest-recording": ("pytest-vcr",), "pytest-freezer": ("pytest-freezegun",), "pytest-httpserver": ("pytest-localserver",),
+    "pytest-benchmark": ("pytest-codspeed",), "pytest-order": ("pytest-ordering",), "pytest-docker": ("lovely-pytest-docker",),
+    "pytest-asyncio": ("pytest-tornasync", "alt-pytest-asyncio"), "anyio": ("starlette", "httpx"),
+    "pytest-tornado": ("pytest-tornasync", "pytest-jupyter"),
+}  # fmt: skip
+"""What has the same fixtures or marks, so that both do not go together or one is enough."""
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {"pytest-qt": ("pyqt5", "pyqt6", "pyside2", "pyside6")}
+"""What ends the run where none of these is there."""
+
+
+def declared(trees: Iterable[ast.Module]) -> frozenset[str]:
+    """Options and settings of pytest's that the project has itself made: a plug-in that has the same ends the run."""
+    return frozenset(
+        constant.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("addoption", "_addoption", "addini")
+        for constant in node.args
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+    )
+
+
+def asked_by_settings(settings: Mapping[str, str], known: Container[str] = (), own: Container[str] = ()) -> list[str]:
+    """Requirements of what pytest's settings use, but for options and settings in `own`; none that has its like in `known`."""
+    options = " ".join(word for word in settings.get("addopts", "").split() if word.partition("=")[0] not in own)
+    text = "\n".join(f"{key} = {options if key == 'addopts' else value}" for key, value in settings.items() if key not in own)
     found = []
     for line in re.findall(r"[\w.-]+(?:\s*[=<>!~]=?[\w.,=<>!~*]+)?", settings.get("required_plugins", ""))[:40]:
         try:
             found.append(str(Requirement(line)))
         except InvalidRequirement:
             continue
-    for name, pattern in (*OPTIONS.items(), *SETTINGS.items()):
-        if re.search(pattern, text):
-            found.append(_RENAMED.get(name, name))
-    return list(dict.fromkeys(found))
+    asked = [_RENAMED.get(name, name) for name, pattern in (*OPTIONS.items(), *SETTINGS.items()) if re.search(pattern, text)]
+    return list(dict.fromkeys((*found, *_without_likes(asked, known))))
 
 
-_INSTEAD: Final[dict[str, tuple[str, ...]]] = {
-    "pytest-recording": ("pytest-vcr",), "pytest-freezer": ("pytest-freezegun",), "pytest-httpserver": ("pytest-localserver",),
-    "pytest-benchmark": ("pytest-codspeed",), "pytest-order": ("pytest-ordering",), "pytest-docker": ("lovely-pytest-docker",),
-    "pytest-asyncio": ("pytest-tornasync", "alt-pytest-asyncio"), "anyio": ("starlette", "httpx"),
-}  # fmt: skip
-"""What has the same fixtures or marks, so that both do not go together or one is enough."""
+def _without_likes(names: Sequence[str], known: Container[str]) -> list[str]:
+    """Those that go together with each other and with what is known."""
+
+    def fits(name: str) -> bool:
+        alike = any(one in known or one in names for one in _INSTEAD.get(name, ()))
+        return not alike and (name not in _NEEDED or any(one in known for one in _NEEDED[name]))
+
+    return [name for name in names if fits(name)]
 
 
 def asked_by_tests(trees: Iterable[ast.Module], known: Container[str] = ()) -> list[str]:
-    """Distributions whose fixtures tests take and nobody defines, and whose marks they bear; none that has its like in `known`."""
+    """Distributions whose fixtures tests take and nobody defines, and whose marks they bear; none that has
+    its like in `known`, or needs what is not."""
     taken: set[str] = set()
     defined: set[str] = set()
     marks: set[str] = set()
@@ -137,7 +173,7 @@ def asked_by_tests(trees: Iterable[ast.Module], known: Container[str] = ()) -> l
     missing = taken - defined - _AMBIGUOUS
     found = [name for name, names in FIXTURES.items() if missing & set(names.split("|"))]
     names = dict.fromkeys((*found, *(name for mark, name in MARKS.items() if mark in marks)))
-    return [name for name in names if not any(one in known for one in _INSTEAD.get(name, ()))]
+    return _without_likes(list(names), known)
 
 
 def _names_fixture(decorator: ast.expr, defined: set[str]) -> bool:

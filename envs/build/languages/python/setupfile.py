@@ -5,9 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Final
 
 __all__ = ["parse", "session_commands", "setup_arguments"]
+
+
+_MAX_DEPTH: Final = 60
+_MAX_ENTRIES: Final = 2000
+_MAX_TEXT: Final = 1 << 18
 
 
 def setup_arguments(source: str) -> dict[str, Any]:
@@ -78,27 +84,48 @@ def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
 
 
-def _value(node: ast.expr, names: dict[str, Any]) -> Any:
+def _value(node: ast.expr, names: dict[str, Any], depth: int = _MAX_DEPTH) -> Any:
     """The node's value where it can be told, else None; containers keep the parts that can be told."""
+    if depth <= 0:
+        return None
+
+    def inner(one: ast.expr) -> Any:
+        return _value(one, names, depth - 1)
+
     match node:
         case ast.Constant():
             return node.value
         case ast.Name():
             return names.get(node.id)
         case ast.List() | ast.Tuple() | ast.Set():
-            return [value for value in (_value(item, names) for item in node.elts) if value is not None]
+            return [value for value in map(inner, node.elts) if value is not None]
         case ast.Dict():
-            pairs = ((_value(key, names) if key else None, _value(value, names)) for key, value in zip(node.keys, node.values, strict=True))
+            pairs = ((inner(key) if key else None, inner(value)) for key, value in zip(node.keys, node.values, strict=True))
             return {key: value for key, value in pairs if isinstance(key, str) and value is not None}
         case ast.Subscript():
-            container, key = _value(node.value, names), _value(node.slice, names)
+            container, key = inner(node.value), inner(node.slice)
             return container.get(key) if isinstance(container, dict) and isinstance(key, str) else None
         case ast.BinOp(op=ast.Add()):
-            left, right = _value(node.left, names), _value(node.right, names)
-            if isinstance(left, list) or isinstance(right, list):
-                return [*(left if isinstance(left, list) else []), *(right if isinstance(right, list) else [])]
-            return left + right if isinstance(left, str) and isinstance(right, str) else None
+            return _sum([inner(term) for term in _terms(node)])
         case ast.Call() if _called(node) == "dict":
-            return {keyword.arg: _value(keyword.value, names) for keyword in node.keywords if keyword.arg}
+            return {keyword.arg: inner(keyword.value) for keyword in node.keywords if keyword.arg}
         case _:
             return None
+
+
+def _terms(node: ast.expr) -> list[ast.expr]:
+    """Of `a + b + c`, which is nested as deep as it is long."""
+    found: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
+
+
+def _sum(values: list[Any]) -> Any:
+    """Of lists what can be told; of text all or nothing. Each may hold others twice, so what comes of it has a limit."""
+    if any(isinstance(value, list) for value in values):
+        return list(islice(chain.from_iterable(value for value in values if isinstance(value, list)), _MAX_ENTRIES))
+    if all(isinstance(value, str) for value in values) and sum(map(len, values)) <= _MAX_TEXT:
+        return "".join(values)
+    return None

@@ -98,6 +98,18 @@ def test_what_is_pinned_is_chosen_and_said(facts: Facts, plan: Planner) -> None:
     assert facts({**files, ".github/workflows/a.yml": matrix.replace("3.8", "3.12")}).claimed_pythons == ("3.8", "3.11")
 
 
+@pytest.mark.parametrize("file", ["runtime.txt", "Pipfile", ".python-version"])
+def test_a_pin_that_nobody_tests_any_more_is_not_heard(file: str, facts: Facts) -> None:
+    pin = {file: "[requires]\npython_version = '3.8'\n" if file == "Pipfile" else "3.8\n"}
+    assert facts(pin).pinned_python == "3.8"
+    matrix = "on: push\njobs:\n  a:\n    steps:\n      - uses: actions/setup-python@v5\n        with: {python-version: '3.12'}\n"
+    tested = facts({**pin, ".github/workflows/a.yml": matrix})
+    assert (tested.pinned_python, tested.claimed_pythons) == ("", ("3.12",))
+    metadata = project("calc", more="[tool.x]\n").replace("version =", "classifiers = ['Programming Language :: Python :: 3.8']\nversion =")
+    claimed = facts({**pin, "pyproject.toml": metadata, ".github/workflows/a.yml": matrix})
+    assert claimed.pinned_python == ("3.8" if file == ".python-version" else "")
+
+
 @pytest.mark.parametrize(("python", "day"), [("3.8", "2020-04-11"), ("3.7", "2018-05-02")])
 def test_packages_are_no_older_than_the_python_that_they_run_on(python: str, day: str, facts: Facts) -> None:
     found = facts({"requirements-test.txt": "pytest\n"})
@@ -167,6 +179,26 @@ def test_settings_ask_for_plug_ins() -> None:
         "pytest-sugar>=0.9", "pytest-order", "pytest-cov", "pytest-rerunfailures", "pytest-socket", "pytest-xdist", "pytest-timeout",
     ]  # fmt: skip
     assert asked_by_settings({"addopts": "-ra --tb=short --import-mode=importlib"}) == []
+
+
+def test_an_option_that_the_project_has_made_is_no_plug_in_s(facts: Facts) -> None:
+    conftest = "def pytest_addoption(parser):\n    parser.addoption('--profile', action='store_true')\n    parser.addini('timeout', 'x')\n"
+    ini = "[pytest]\naddopts = --profile --cov=calc\ntimeout = 3\n"
+    assert facts({"pytest.ini": ini, "conftest.py": conftest}).test_requirements == ("pytest", "pytest-cov")
+    plain = facts({"pytest.ini": ini, "conftest.py": ""}).test_requirements
+    assert set(plain) == {"pytest", "pytest-cov", "pytest-profiling", "pytest-timeout"}
+
+
+def test_a_plug_in_is_not_added_beside_its_like_or_without_what_it_needs(facts: Facts) -> None:
+    assert asked_by_settings({"asyncio_mode": "auto"}, {"alt-pytest-asyncio"}) == []
+    tornado = ast.parse("def test_x(io_loop): ...\n")
+    assert asked_by_tests([tornado]) == ["pytest-tornado"]
+    assert asked_by_tests([tornado], {"pytest-jupyter"}) == asked_by_tests([tornado], {"pytest-tornasync"}) == []
+    assert asked_by_tests([tornado, ast.parse("def test_y(jp_fetch): ...\n")]) == ["pytest-jupyter"]
+    tests = {"tests/test_calc.py": "def test_x(qtbot): ...\n"}
+    assert facts(tests).test_requirements == ("pytest",)
+    for files in ({"requirements.txt": "PyQt5\n"}, {"pyproject.toml": project("calc", "PySide6>=6")}):
+        assert "pytest-qt" in facts({**tests, **files}).test_requirements
 
 
 TESTS = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
 
 import pytest
@@ -281,3 +282,11 @@ def test_extras_that_do_not_go_together_are_installed_in_parts(facts: Facts, pla
 )
 def test_odd_files_say_nothing(files: dict[str, str], facts: Facts) -> None:
     assert facts(files).framework in ("unittest", "pytest")
+
+
+def test_words_made_to_be_slow_cost_little() -> None:
+    installs = Installs(Project("", sorted(FILES), FILES.get))
+    begun = time.monotonic()
+    for word in ("1" * 100_000 + "!", "a/" * 50_000 + "!", "a1" * 50_000 + "!"):
+        installs.command([word, "install", "x"])
+    assert (installs.named.lines, time.monotonic() - begun < 2) == ((), True)
