@@ -180,11 +180,16 @@ def _is_built(name: str, directory: str, package: Manifest, tree: Tree, *, made:
     return inside.partition("/")[0] in BUILT
 
 
+def _builds(command: Command) -> bool:
+    """Whether a program that can start a browser is told to build, which needs none."""
+    return command.program in ("ng", "ember") and any(one.text in ("build", "b") for one in command.words[1:2])
+
+
 def builds_before(commands: Sequence[Command], first: int, tree: Tree) -> list[Build]:
     """What runs before a test runner in its script, without what only checks."""
     found: list[Build] = []
     for one in commands[:first]:
-        if is_check(one, tree) or delegated(one) or recognise(one, tree) is not None or one.program in BROWSERS:
+        if is_check(one, tree) or delegated(one) or recognise(one, tree) is not None or (one.program in BROWSERS and not _builds(one)):
             continue
         found.append(Build(one.directory, one.shell))
     return list(dict.fromkeys(found))

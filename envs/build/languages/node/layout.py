@@ -43,7 +43,8 @@ def _globs(value: object) -> tuple[str, ...]:
 
 def _braces(glob: str) -> list[str]:
     match = re.search(r"\{([^{}]*)\}", glob)
-    if match is None or glob.count("{") > 4:
+    groups = glob.count("{")
+    if match is None or groups > 4 or (groups > 1 and glob.count(",") > 24):
         return [glob]
     return [one for part in match[1].split(",") for one in _braces(glob[: match.start()] + part + glob[match.end() :])]
 

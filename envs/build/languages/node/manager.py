@@ -66,7 +66,7 @@ class Manager:
     @property
     def major(self) -> int:
         """0 where the version is not stated."""
-        match = re.match(r"\d+", self.version)
+        match = re.match(r"\d{1,9}", self.version)
         return int(match[0]) if match else 0
 
     @property
@@ -149,7 +149,9 @@ def _pnpm(lock: str | None, workspace: Workspace, versions: Sequence[str], commi
     match = re.search(r"^lockfileVersion:\s*['\"]?([\d.]+)", lock or "", re.MULTILINE)
     reads = f"{match[1]}." if match else ""
     major = next((major for prefix, major in _PNPM_OF_LOCK if reads.startswith(prefix)), "") if match else ""
-    stated = next((version for one in versions if (version := one.strip().lstrip("^~v")) and re.fullmatch(r"\d+(\.\d+)*", version)), "")
+    stated = next(
+        (version for one in versions if (version := one.strip().lstrip("^~v")) and re.fullmatch(r"\d{1,9}(\.\d{1,9})*", version)), ""
+    )
     if stated and (not major or _reads(stated, major)):
         return stated
     if major and major != "9":
@@ -179,7 +181,7 @@ def _yarn(tree: Tree, workspace: Workspace, lock: str) -> str:
     if isinstance(path, str) and (match := re.search(r"yarn-(\d+\.\d+\.\d+)\.c?js$", path)):
         return match[1]
     text = (tree.read(lock) or "") if lock else ""
-    if match := re.search(r"^__metadata:\s*\n\s+version:\s*(\d+)", text, re.MULTILINE):
+    if match := re.search(r"^__metadata:\s*\n\s+version:\s*(\d{1,9})", text, re.MULTILINE):
         return next((version for number, version in _YARN_OF_LOCK if match[1] == number), "3" if int(match[1]) < 5 else "4")
     return "4" if settings and not text else "1"
 

@@ -24,6 +24,8 @@ __all__ = ["Scripts"]
 
 _MAX_DEPTH: Final = 12
 _MAX_COMMANDS: Final = 300
+_MAX_FILES: Final = 300
+"""Shell files that are read, each as often as it is called."""
 _COVERAGE: Final = frozenset({
     "nyc", "c8", "istanbul", "isparta", "babel-istanbul", "monocart",
 })  # fmt: skip
@@ -53,6 +55,7 @@ class Scripts:
     tree: Tree
     manifests: Mapping[str, Manifest]
     notes: list[str] = field(default_factory=list)
+    _files: int = 0
 
     def expand(self, package: Manifest, name: str) -> list[Command]:
         """The commands of a script with those that run before and after it, in order."""
@@ -213,7 +216,10 @@ class Scripts:
         names = [one.text for one in rest if not one.text.startswith("-")]
         path = normal(names[0], command.directory) if names else None
         text = self.tree.read(path) if path else None
-        if text is None or len(text) > 20_000 or len(command.via) >= _MAX_DEPTH:
+        if f"{path}:" in command.via:
+            return
+        self._files += 1
+        if text is None or len(text) > 20_000 or len(command.via) >= _MAX_DEPTH or self._files > _MAX_FILES:
             found.append(command)
             return
         inner: list[Command] = []
@@ -296,7 +302,7 @@ def _called(package: Manifest, name: str, program: str) -> list[str]:
     """The scripts that a manager runs by a name."""
     if name in package.scripts:
         return [name]
-    if program != "pnpm" or not _PATTERN.fullmatch(name):
+    if program != "pnpm" or len(name) > 200 or not _PATTERN.fullmatch(name):
         return []
     return [one for one in package.scripts if len(one) < 200 and re.search(name[1:-1], one)]
 

@@ -209,7 +209,8 @@ def _group(match: re.Match[str]) -> str:
 
 def _expanded(glob: str) -> list[str]:
     match = re.search(r"\{([^{}]*)\}", glob)
-    if match is None or glob.count("{") > 6:
+    groups = glob.count("{")
+    if match is None or groups > 6 or (groups > 1 and glob.count(",") > 24):
         return [re.sub(r"\[[^\]]*\]", "?", glob)]
     return [one for part in match[1].split(",") for one in _expanded(glob[: match.start()] + part + glob[match.end() :])]
 

@@ -32,7 +32,7 @@ _TESTS: Final = re.compile(
 )
 _INSTALLS: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun)\s+(?:ci|i|install)\b")
 _OF_OTHERS: Final = re.compile(
-    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE_PATH|NODE_OPTIONS|NODE_VERSION\w*|NODE_EXTRA_CA_CERTS|NODE_AUTH_TOKEN|NODE_TLS_\w+|BROWSER|DISPLAY|"
+    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE|TMP|TEMP|TMPDIR|NODE_PATH|NODE_OPTIONS|NODE_VERSION\w*|NODE_EXTRA_CA_CERTS|NODE_AUTH_TOKEN|NODE_TLS_\w+|BROWSER|DISPLAY|"
     r"(?:npm|yarn|pnpm|bun|corepack|turbo|nx|lerna|github|gitlab|circle|travis|azure|system|actions|runner|codecov|coveralls|sauce|"
     r"browserstack|playwright|puppeteer|cypress|electron|chrome\w*|sonar|sentry|vercel|netlify|docker|aws|gcp|google|ld|ssl|git|python|ruby|"
     r"java|cargo|rust\w*|cmake|make\w*|husky|podgym)_\w*|CC|CXX|LD|\w*FLAGS|"
@@ -42,6 +42,8 @@ _OF_OTHERS: Final = re.compile(
     r"(?:PG|MYSQL|POSTGRES\w*|MONGO\w*|REDIS|MARIADB|DB|ELASTIC\w*|RABBIT\w*|KAFKA)_?\w*)"
 )
 _OPTION: Final = re.compile(r"--[\w=-]+")
+_PLACES: Final = ("~", "/__", "/etc/", "/github/", "/home/", "/mnt/", "/opt/", "/root", "/usr/", "/Users/")
+"""Of the machine that CI ran on."""
 _MAX: Final = 40
 
 
@@ -90,4 +92,4 @@ def _harmless(name: str, value: str) -> bool:
         return False
     if name == "NODE_ENV":
         return value == "test"
-    return len(value) < 300 and value.isprintable() and "$" not in value
+    return len(value) < 300 and value.isprintable() and "$" not in value and not value.startswith(_PLACES)

@@ -142,3 +142,16 @@ def test_a_node_without_a_present_image_is_installed_on_another(files, ci: tuple
     found = choose_node(made, Layout(made).workspace_of(""), [], catalogue=present, ci=ci, committed=COMMITTED, asked="", notes=[])
     assert found is not None
     assert (found.image.name, found.major, found.installed) == ("node:20-bookworm", major, installed)
+
+
+@pytest.mark.parametrize(
+    ("lock", "text"), [("yarn.lock", "__metadata:\n  version: {}\n"), ("pnpm-lock.yaml", "lockfileVersion: {}\n"), ("package.json", "{{}}")]
+)
+def test_versions_beyond_reason_are_no_failure(lock: str, text: str) -> None:
+    digits = "9" * 5000
+    files = {"package.json": "{}", lock: text.format(digits)}
+    workspace = Layout(tree(files)).workspace_of("")
+    made = choose_manager(
+        tree(files), workspace, node=20, committed=COMMITTED, commands=(), versions=(digits, f"9.{digits}", "9.1"), notes=[]
+    )
+    assert len(made.version) < 40

@@ -159,6 +159,18 @@ def test_a_chain_keeps_its_build_and_drops_its_checks() -> None:
     assert not [one for one in ("eslint", *checks) if one in made.tests[0].script]
 
 
+@pytest.mark.parametrize(("line", "built"), [("ng build lib", True), ("ember build", True), ("ng lint", False), ("ember test", False)])
+def test_what_builds_for_browsers_is_run_before_tests_that_need_none(line: str, built: bool) -> None:
+    package = {"scripts": {"test": f"{line} && mocha"}, "devDependencies": {"mocha": "10"}}
+    assert (f"'{line}'" in plan({"package.json": package}, "test/a.js").tests[0].script) is built
+
+
+def test_globs_of_many_alternatives_are_no_list_of_all_of_them() -> None:
+    many = "{" + ",".join("abcdefghijklmnopqrstuvwxyz") + "}"
+    package = {"workspaces": [f"x/{many * 4}"], "scripts": {"test": f"mocha 'test/{many * 6}.js'"}, "devDependencies": {"mocha": "10"}}
+    assert plan({"package.json": package}, "test/a.js").framework == "mocha"
+
+
 def test_several_runs_keep_those_of_the_changed_tests() -> None:
     scripts = {"test": "run-s test:*", "test:unit": "mocha 'test/unit/*.js'", "test:e2e": "mocha 'test/e2e/*.js'"}
     made = plan({"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10"}}}, "test/unit/a.js")

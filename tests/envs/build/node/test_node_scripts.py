@@ -66,6 +66,15 @@ def test_a_shell_file_that_works_with_variables_is_run_as_it_is() -> None:
     assert shells({"test": "./scripts/test.sh"}, files=files) == ["tsc", 'mocha "$@"']
 
 
+def test_a_shell_file_that_calls_itself_is_read_once() -> None:
+    files = {"run.sh": 'cd "$ROOT"\n' + "./run.sh unit\n./more.sh\n" * 20, "more.sh": 'cd "$X"\n' + "./run.sh a\n./more.sh b\n" * 20}
+    assert shells({"test": "./run.sh"}, files=files) == ["./run.sh"]
+
+
+def test_globs_of_scripts_that_are_too_long_are_no_expressions() -> None:
+    assert shells({"test": f"pnpm run /{'a' * 300}/", "a" * 300: "ava"}) == [f"/{'a' * 300}/"]
+
+
 def test_what_coverage_would_have_loaded_is_kept() -> None:
     found = expand({"test": "nyc --require esm mocha"}, nyc={"require": ["ts-node/register"]})
     assert found[0].requires == ("ts-node/register", "esm")
@@ -92,3 +101,5 @@ def test_targets_of_make_are_followed() -> None:
     assert shells({"test": "make test"}, files={"Makefile": makefile}) == ["tsc", "./node_modules/.bin/mocha --reporter dot test/*.js"]
     assert shells({"test": "make nothing"}, files={"Makefile": makefile}) == ["make nothing"]
     assert shells({"test": "make test"}, files={"Makefile": "test:\n\tnpm test\n"}) == []
+    every = "".join(f"t{at}: {' '.join(f't{to}' for to in range(10))}\n\tmocha {at}\n" for at in range(10))
+    assert len(shells({"test": "make t0"}, files={"Makefile": every})) == 10

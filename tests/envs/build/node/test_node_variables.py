@@ -27,8 +27,9 @@ def test_what_sets_up_tools_and_services_is_left_out() -> None:
         "DATABASE_URL": "pg://x", "REDIS_HOST": "x", "PGUSER": "x", "API_KEY": "x", "TURBO_TEAM": "x", "PLAYWRIGHT_BROWSERS_PATH": "0",
         "CFLAGS": "-O", "FAR": "$X", "LINES": "a\nb", "CI": "false", "GITHUB_SHA": "x", "NODE_VERSION_USED": "18",
         "COVERAGE": "true", "NODE_COV": "20", "NO_COLOR": "1", "FORCE_COLOR": "1", "CLICOLOR": "1", "CLICOLOR_FORCE": "1", "COLORTERM": "x",
+        "NODE": "18", "TMPDIR": "x", "XDG_CONFIG_DIRS": "/etc/xdg", "WORK": "~/work",
     }  # fmt: skip
-    assert ci_variables(CiFacts(env={**left, "TZ": "UTC", "LC_ALL": "C"})) == {"TZ": "UTC", "LC_ALL": "C"}
+    assert ci_variables(CiFacts(env={**left, "TZ": "UTC", "BASE": "/a/"})) == {"TZ": "UTC", "BASE": "/a/"}
 
 
 def test_options_of_node_are_those_of_the_tests() -> None:
