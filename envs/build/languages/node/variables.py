@@ -31,8 +31,10 @@ _TESTS: Final = re.compile(
     r"\b(?:jest|vitest|mocha|ava|tap|tape|jasmine|uvu|karma)\b"
 )
 _INSTALLS: Final = re.compile(r"\b(?:npm|pnpm|yarn|bun)\s+(?:ci|i|install)\b")
+_PARTS: Final = re.compile(r"&&|\|\||[;\n]")
 _OF_OTHERS: Final = re.compile(
-    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE|TMP|TEMP|TMPDIR|NODE_PATH|NODE_OPTIONS|NODE_VERSION\w*|NODE_EXTRA_CA_CERTS|NODE_AUTH_TOKEN|NODE_TLS_\w+|BROWSER|DISPLAY|"
+    r"(?i)(?:PATH|HOME|PWD|SHELL|USER|CI|NODE|TMP|TEMP|TMPDIR|BROWSER|DISPLAY|"
+    r"NODE_(?:PATH|OPTIONS|VERSION\w*|EXTRA_CA_CERTS|AUTH_TOKEN|TLS_\w+)|"
     r"(?:npm|yarn|pnpm|bun|corepack|turbo|nx|lerna|github|gitlab|circle|travis|azure|system|actions|runner|codecov|coveralls|sauce|"
     r"browserstack|playwright|puppeteer|cypress|electron|chrome\w*|sonar|sentry|vercel|netlify|docker|aws|gcp|google|ld|ssl|git|python|ruby|"
     r"java|cargo|rust\w*|cmake|make\w*|husky|podgym)_\w*|CC|CXX|LD|\w*FLAGS|"
@@ -81,7 +83,7 @@ def _node_options(ci: CiFacts) -> list[str]:
 
 
 def _of_tests(ci: CiFacts) -> Mapping[str, str]:
-    steps = [one for one in ci.steps if _TESTS.search(one.line[:1000]) and not _INSTALLS.search(one.line[:1000])]
+    steps = [one for one in ci.steps if any(_TESTS.search(part) and not _INSTALLS.search(part) for part in _PARTS.split(one.line[:1000]))]
     named = Counter(name for step in steps for name in step.env)
     found = {name: value for step in reversed(steps) for name, value in step.env.items() if 2 * named[name] >= len(steps)}
     return dict(list((found if steps else ci.env).items())[:_MAX])
