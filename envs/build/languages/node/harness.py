@@ -35,12 +35,13 @@ _SETTINGS: Final = {
 }  # fmt: skip
 _ENDINGS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".tsx", ".json", "/index.js", "/index.mjs", "/index.cjs", "/index.ts")
 _QUOTED: Final = re.compile(r"['\"`]([\w@./-]{1,200})(?=['\"`])")
-_BARE: Final = re.compile(r"[\w@.-]*/[\w@./-]+|[\w@-]+\.(?:sh|[cm]?js|ts|py)\b")
+_BARE: Final = re.compile(r"(?<![\w@.-])(?:[\w@.-]{0,200}/[\w@./-]{1,200}|[\w@.-]{1,200}\.(?:sh|[cm]?js|ts|py)\b)")
 _SCRIPT: Final = re.compile(r"\.(?:[cm]?[jt]sx?|sh|py|coffee|ls)$")
 _TOOLS: Final = re.compile(r"\.?(?:scripts?|tool(?:s|ing)?|tasks?|gulp[\w.-]*|grunt[\w.-]*|build|ci|dev|harness)", re.IGNORECASE)
 _PRODUCT: Final = frozenset({"", "app", "bin", "dist", "lib", "packages", "source", "src"})
 _CONFIGURES: Final = re.compile(r"\.(?:json5?|ya?ml|toml)$|rc$|conf(?:ig)?\b", re.IGNORECASE)
 _MAX: Final = 60
+_MAX_NAMES: Final = 2000
 
 
 def exact(command: Command, tree: Tree) -> Command:
@@ -148,7 +149,7 @@ def _loaded(entry: str, command: Command, tree: Tree) -> list[str]:
     shell = not re.search(r"\.[cm]?[jt]sx?$", entry)
     home = entry.rpartition("/")[0]
     found: dict[str, None] = {}
-    for name in dict.fromkeys((_BARE if shell else _QUOTED).findall(text)):
+    for name in list(dict.fromkeys((_BARE if shell else _QUOTED).findall(text)))[:_MAX_NAMES]:
         places: Sequence[str] = (home, command.directory) if not shell or name.startswith((".", "/")) else (command.directory, home)
         if name.startswith(".") or "/" in name or _SCRIPT.search(name):
             tries = (_file(name.lstrip("/"), place, tree, endings=not shell) for place in places)

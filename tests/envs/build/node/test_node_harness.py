@@ -43,6 +43,13 @@ def test_files_of_a_program_are_kept(line: str, kept: set[str]) -> None:
     assert set(kept_files([command(line)], tree(FILES), tree(FILES))) == kept
 
 
+@pytest.mark.parametrize("text", ["x" * 200_000, "x." * 100_000, "x/" * 100_000, "'" * 200_000, "'x" * 100_000])
+def test_a_program_of_no_words_is_read_in_no_time(text: str) -> None:
+    for name in ("scripts/all", "scripts/all.js"):
+        files = {name: text}
+        assert kept_files([command(f"./{name}")], tree(files), tree(files)) == (name,)
+
+
 def test_what_the_fix_changes_is_not_kept() -> None:
     fixed = {**FILES, "scripts/ci.js": "1", "scripts/new.js": ""}
     assert "scripts/ci.js" not in kept_files([command("node scripts/ci.js")], tree(FILES), tree(fixed))
