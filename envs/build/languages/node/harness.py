@@ -104,8 +104,8 @@ def stand_ins(paths: Iterable[str], tree: Tree) -> tuple[str, ...]:
     """Files that `node` would load in place of these where they are asked for without their ending, and that are not there."""
     found: dict[str, None] = {}
     for path in paths:
-        stem, _, ending = path.rpartition(".")
-        if "/" not in ending and _SCRIPT.search(path):
+        stem = path.rpartition(".")[0]
+        if re.search(r"\.[cm]?[jt]sx?$", path):
             found[stem] = None
             if stem.endswith("/index"):
                 found |= dict.fromkeys(f"{stem.removesuffix('/index')}{end}" for end in ("", ".js", ".json", ".node"))
@@ -161,6 +161,9 @@ def _loaded(entry: str, command: Command, tree: Tree) -> list[str]:
 
 def _top(path: str, command: Command) -> str:
     """The first directory of a path below its package."""
+    home = command.directory.rpartition("/")[2]
+    if path.startswith(f"{command.directory}/") and _TOOLS.fullmatch(home):
+        return home  # it is started where the tools are
     return path.removeprefix(f"{command.directory}/" if command.directory else "").rpartition("/")[0].partition("/")[0]
 
 

@@ -50,6 +50,11 @@ def test_a_program_of_no_words_is_read_in_no_time(text: str) -> None:
         assert kept_files([command(f"./{name}")], tree(files), tree(files)) == (name,)
 
 
+def test_files_beside_a_program_that_is_started_in_its_directory_are_kept() -> None:
+    found = kept_files([command("node ci.js", "scripts")], tree(FILES), tree(FILES))
+    assert set(found) == {"scripts/ci.js", "scripts/lib/run.js", "tools/set.mjs"}
+
+
 def test_what_the_fix_changes_is_not_kept() -> None:
     fixed = {**FILES, "scripts/ci.js": "1", "scripts/new.js": ""}
     assert "scripts/ci.js" not in kept_files([command("node scripts/ci.js")], tree(FILES), tree(fixed))
@@ -80,7 +85,7 @@ def test_a_file_without_its_ending_is_named_in_full() -> None:
 
 def test_what_would_be_loaded_in_place_of_a_kept_file() -> None:
     files = {"a/b.js": "", "a/c/index.mjs": "", "a/d.sh": "", "a/e.js": "", "a/e": "", "f.js": "", "f/g": ""}
-    assert set(stand_ins(["a/b.js", "a/c/index.mjs", "a/e.js", "f.js", "conf.json"], tree(files))) == {
+    assert set(stand_ins(["a/b.js", "a/c/index.mjs", "a/d.sh", "a/e.js", "f.js", "conf.json"], tree(files))) == {
         "a/b", "a/c/index", "a/c.js", "a/c.json", "a/c.node"
     }  # fmt: skip
 
