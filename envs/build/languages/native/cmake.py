@@ -193,6 +193,7 @@ attempt() {{
     say "cmake: not configured $said"; return 1; fi
 }}
 aided=yes
+lacking=
 unaided() {{
   [ -n "$stand$fetched" ] && (unset GIT_CONFIG_SYSTEM; attempt "with downloads of its own" $plain $found "$@") && aided=
 }}
@@ -207,12 +208,17 @@ attempt "with the project's tests, CI's switches and packaged libraries" $plain 
   attempt "with the project's tests and packaged libraries" $plain $found $stand $fetched {second} ||
   attempt "with the project's tests" $plain $stand $fetched {second} ||
   unaided {second} ||
-  {{ [ -n "$absent$stand" ] && attempt "without what cannot be had" $plain $found $stand -DPODGYM_ABSENT=ON $absent $fetched {second}; }} ||
+  {{ [ -n "$absent$stand" ] && lacking=yes &&
+    attempt "without what cannot be had" $plain $found $stand -DPODGYM_ABSENT=ON $absent $fetched {second}; }} ||
   attempt "as it is, with tests" -DBUILD_TESTING=ON -DCMAKE_POLICY_VERSION_MINIMUM=3.5 $fetched ||
   attempt "as it is"
 {again}if ! cmake --build {BUILD} -j "$jobs" && ! own {second}; then
   if [ -f {BUILD}/build.ninja ]; then every="-k 0"; else every=-k; fi
   cmake --build {BUILD} -j 1 -- $every || {{ : >{PARTIAL}; say "cmake: not everything could be built"; }}
+  programs=$(find {BUILD} -type f -perm -u+x ! -path '*/CMakeFiles/*' ! -name '*.so*' | head -n 1)
+  if [ -e {PARTIAL} ] && [ -n "$lacking" ] && [ -z "$programs" ]; then
+    say "cmake: no program can be built without what cannot be had"; exit 1
+  fi
 fi
 {build_aside(facts, BUILD, '"$jobs"')}: >{STAMP}
 """
