@@ -11,11 +11,17 @@ from podgym.sandbox.local import LocalConfig, LocalProvider
 from podgym.sandbox.local.starts import HOLD_S, Starts
 
 
+def enter(starts: Starts, sent: list[int], numbers: range) -> list[asyncio.Future[None]]:
+    """Have `numbers` wait for their turn, each of which is noted in `sent`; returns their answers."""
+    answers = [asyncio.get_running_loop().create_future() for _ in numbers]
+    for number, answer in zip(numbers, answers, strict=True):
+        starts.enter(answer, lambda number=number: sent.append(number))
+    return answers
+
+
 async def test_the_next_one_starts_when_one_is_answered() -> None:
     starts, sent = Starts(2), []
-    answers = [asyncio.get_running_loop().create_future() for _ in range(4)]
-    for number, answer in enumerate(answers):
-        starts.enter(answer, lambda number=number: sent.append(number))
+    answers = enter(starts, sent, range(4))
     assert sent == [0, 1]
     answers[1].set_result(None)
     await asyncio.sleep(0)
@@ -27,25 +33,19 @@ async def test_the_next_one_starts_when_one_is_answered() -> None:
 
 async def test_one_that_runs_on_leaves_its_place() -> None:
     starts, sent = Starts(1), []
-    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
-    for number, answer in enumerate(answers):
-        starts.enter(answer, lambda number=number: sent.append(number))
+    answers = enter(starts, sent, range(3))
     await asyncio.sleep(HOLD_S * 20)
     assert sent == [0, 1, 2]
     for answer in answers:  # Their places were left before, and are not left twice.
         answer.set_result(None)
     await asyncio.sleep(0)
-    late = [asyncio.get_running_loop().create_future() for _ in range(2)]
-    for number, answer in enumerate(late, 3):
-        starts.enter(answer, lambda number=number: sent.append(number))
+    enter(starts, sent, range(3, 5))
     assert sent == [0, 1, 2, 3]
 
 
 async def test_what_was_cancelled_while_it_waited_is_never_sent() -> None:
     starts, sent = Starts(1), []
-    answers = [asyncio.get_running_loop().create_future() for _ in range(3)]
-    for number, answer in enumerate(answers):
-        starts.enter(answer, lambda number=number: sent.append(number))
+    answers = enter(starts, sent, range(3))
     answers[1].cancel()
     answers[0].set_result(None)
     await asyncio.sleep(0)
@@ -54,9 +54,7 @@ async def test_what_was_cancelled_while_it_waited_is_never_sent() -> None:
 
 async def test_a_driver_that_was_busy_elsewhere_lets_in_as_many_as_had_their_turn_meanwhile() -> None:
     starts, sent = Starts(4), []
-    answers = [asyncio.get_running_loop().create_future() for _ in range(200)]
-    for number, answer in enumerate(answers):
-        starts.enter(answer, lambda number=number: sent.append(number))
+    enter(starts, sent, range(200))
     asyncio.get_running_loop().call_soon(time.sleep, HOLD_S * 10)
     await asyncio.sleep(0.001)
     # Four places, each held ten times as long as it may be.

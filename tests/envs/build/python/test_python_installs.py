@@ -259,7 +259,7 @@ def test_extras_that_do_not_go_together_are_installed_in_parts(facts: Facts, pla
         "pip install .[fast]", "pytest"
     )})  # fmt: skip
     assert found.extra_requirements == ("six", "sphinx")
-    assert plan(found).install[0].run.splitlines()[-1] == (  # type: ignore[attr-defined]
+    assert plan(found).install[0].run.splitlines()[-1] == (
         "install_project '.[fast]' || { install_project . && install_any six sphinx; } || "
         "( export UV_NO_SOURCES=1; install_project '.[fast]' ) || { install_alone . && install_any six sphinx; }"
     )
