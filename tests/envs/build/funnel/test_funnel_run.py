@@ -129,10 +129,10 @@ async def test_a_funnel_that_is_stopped_leaves_no_process(
     hang = {"repo": str(calc.path), "commit": calc.fix, "limits": {"processes": 1003}}
     lines = write(tmp_path / "many.jsonl", {"repo": str(tmp_path / "none"), "commit": "x"}, hang)
     running = asyncio.create_task(funnel(lines, tmp_path / "tasks", odd))
-    work = tmp_path / "tasks/.funnel"
-    for _ in range(200):
+    work, rows = tmp_path / "tasks/.funnel", tmp_path / "tasks/funnel.jsonl"
+    for _ in range(600):
         await asyncio.sleep(0.1)
-        if work.exists() and any(work.glob("*/out/.building-*/environment/repo.tar")):
+        if any(work.glob("*/out/.building-*/environment/repo.tar")) and rows.exists() and rows.read_bytes().endswith(b"\n"):
             break
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -140,7 +140,7 @@ async def test_a_funnel_that_is_stopped_leaves_no_process(
     assert not work.exists()
     mine = f"PODGYM_TEST={tmp_path}".encode()
     assert [path for path in Path("/proc").glob("[0-9]*/environ") if mine in _read(path).split(b"\0")] == []
-    assert json.loads((tmp_path / "tasks/funnel.jsonl").read_text())["reason"] == "source"
+    assert json.loads(rows.read_text())["reason"] == "source"
 
 
 def _read(path: Path) -> bytes:
