@@ -39,7 +39,8 @@ _NO_DATA: Final = frozenset({"package.json", "package-lock.json", "README", "LIC
 _CASES: Final = re.compile(r"(?:^|[^\w.])(?:describe|it|test|suite|specify|context)(?:\.\w+){0,3}\(\s*['\"`]", re.MULTILINE)
 _CALLS: Final = re.compile(
     r"(?:^|[^\w.])(?:describe|it|test|suite|specify|context|QUnit\.module|QUnit\.test|tape|tap\.test|t\.test|experiment|lab\.test|Deno\.test)"
-    r"(?:\.\w+){0,3}\s*[(`<]|(?:require\(\s*|from\s+)['\"](?:node:)?(?:assert|test|tape|tap|ava|uvu)(?:/strict)?['\"]",
+    r"(?:\.\w+){0,3}\s*[(`<]|(?:require\(\s*|from\s+)['\"](?:node:)?(?:assert|test|tape|tap|ava|uvu)(?:/strict)?['\"]|"
+    r"\bnew\s+[\w.]{0,40}RuleTester\s*\(|\b[Rr]uleTester\.run\(|^testRule\(",
     re.MULTILINE,
 )
 

@@ -28,6 +28,9 @@ from podgym.envs.build.languages.node.paths import snapshot_of
         ("packages/unit-test/a.ts", "it('x', f)", True, True),
         ("src/latest.js", "", False, False),
         ("spec/a.js", "describe('x', f)", True, True),
+        ("tests/lib/rules/no-x.js", "const tester = new TSESLint.RuleTester();\ntester.run('no-x', rule, {})", True, True),
+        ("lib/rules/no-x/__tests__/index.js", "testRule({ ruleName, config: true })", True, True),
+        ("tests/lib/rules/utils/tester.js", "module.exports = class RuleTester {}", True, False),
     ],
 )
 def test_tests_by_path(path: str, text: str, test: bool, runnable: bool) -> None:
