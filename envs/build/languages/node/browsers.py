@@ -17,6 +17,7 @@ _SUBCOMMANDS: Final = {"ng": ("test", "t", "e2e", "e"), "ember": ("test", "t", "
 _CONFIG: Final = re.compile(r"vite(st)?\.config\.\w+$")
 _ENABLED: Final = re.compile(r"\bbrowser\s*:\s*\{(?:[^{}]|\{[^{}]*\}){0,2000}?\benabled\s*:\s*true\b")
 _SEVERAL: Final = re.compile(r"\b(?:projects|workspace)\s*:")
+_COMMENT: Final = re.compile(r"^[ \t]*//.*$", re.MULTILINE)
 _MAX: Final = 50_000
 
 
@@ -39,5 +40,5 @@ def in_browser(run: Run, tree: Tree) -> bool:
     names = [path for path in tree.below(directory) if "/" not in path]
     if any(name.startswith("vitest.workspace.") for name in names):
         return False
-    texts = [(tree.read(join(directory, name)) or "")[:_MAX] for name in sorted(names) if _CONFIG.match(name)]
+    texts = [_COMMENT.sub("", (tree.read(join(directory, name)) or "")[:_MAX]) for name in sorted(names) if _CONFIG.match(name)]
     return any(_ENABLED.search(text) is not None and _SEVERAL.search(text) is None for text in texts)
