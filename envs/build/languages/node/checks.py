@@ -7,6 +7,7 @@ from typing import Final
 
 from podgym.envs.build.languages.node.command import Command
 from podgym.envs.build.languages.node.manifest import join, normal
+from podgym.envs.build.languages.node.runners import NO_RUN
 from podgym.envs.build.tree import Tree
 
 __all__ = ["is_check"]
@@ -35,6 +36,8 @@ def is_check(command: Command, tree: Tree) -> bool:
     if command.program in _CHECKS or any(_CHECK_SCRIPTS.fullmatch(name.partition(":")[2]) for name in command.via[1:]):
         return True
     texts = [one.text for one in command.words]
+    if command.program in ("jest", "vitest") and NO_RUN & set(texts):
+        return True
     if command.program in ("tsc", "tsgo"):
         return "--noEmit" in texts or "-v" in texts or "--version" in texts or _emits_nothing(command, texts, tree)
     if command.program == "node" and len(texts) == 3 and texts[1] in ("-e", "-p", "--eval", "--print"):

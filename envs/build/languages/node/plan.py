@@ -196,7 +196,9 @@ class _Planner:
                 if package is None:
                     continue
                 root = layout.workspace_of(directory).root
-                suite = find_suite(package, root, changed, tree=layout.tree, manifests=_Manifests(layout), notes=self._notes)
+                suite = find_suite(
+                    package, root, changed, tree=layout.tree, tests=self._request.fixed, manifests=_Manifests(layout), notes=self._notes
+                )
                 browsers += suite.browsers
                 if suite.runs:
                     return suite

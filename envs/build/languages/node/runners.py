@@ -15,7 +15,7 @@ from podgym.envs.build.languages.node.manifest import normal
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.tree import Tree
 
-__all__ = ["BROWSERS", "NODES", "Framework", "Run", "recognise", "sniff"]
+__all__ = ["BROWSERS", "NODES", "NO_RUN", "Framework", "Run", "recognise", "sniff"]
 
 Framework = Literal[
     "jest", "vitest", "mocha", "node:test", "borp", "ava", "tap", "tape", "jasmine", "lab", "qunit", "uvu", "karma", "bun", "deno", "exit"
@@ -42,6 +42,8 @@ _COARSE: Final = frozenset({
 })  # fmt: skip
 """Runners whose reports are not read; their exit status is."""
 _LISTED: Final[dict[Framework, tuple[str, ...]]] = {"vitest": ("run", "watch", "dev"), "karma": ("start", "run")}
+NO_RUN: Final = frozenset({"--clearCache", "--showConfig", "--listTests", "--init"})
+"""With these a runner runs no test."""
 NODES: Final = frozenset({
     "node", "tsx", "ts-node", "ts-node-esm", "babel-node", "esno", "jiti", "swc-node", "tsimp", "esr", "nodejs", "tsm",
 })  # fmt: skip
@@ -92,7 +94,7 @@ def recognise(command: Command, tree: Tree) -> Run | None:
             return _run(framework, command, words[: at + 1], words[at + 1 :])
     entry = _ENTRY.search(texts[0])
     framework_of = _NAMED.get(command.program) or (_NAMED.get(entry[1] or entry[2]) if entry else None)
-    if framework_of is None:
+    if framework_of is None or NO_RUN & set(texts):
         return None
     return _run(framework_of, command, words[:1], words[1:])
 

@@ -76,9 +76,16 @@ class Suite:
 
 
 def find_suite(
-    package: Manifest, root: Manifest, changed: Sequence[str], *, tree: Tree, manifests: Mapping[str, Manifest], notes: list[str]
+    package: Manifest,
+    root: Manifest,
+    changed: Sequence[str],
+    *,
+    tree: Tree,
+    tests: Tree,
+    manifests: Mapping[str, Manifest],
+    notes: list[str],
 ) -> Suite:
-    """The suite of a package, as far as the changed tests are concerned."""
+    """The suite of a package, as far as the changed tests are concerned; these are read in `tests`, which has those that are new."""
     scripts = Scripts(tree, manifests)
     if changed and all(_TYPES.search(path) for path in changed) and (suite := _of_types(package, scripts, tree)) is not None:
         return suite
@@ -87,9 +94,12 @@ def find_suite(
     other: Suite | None = None
     names: list[str] = [name for name in _PREFERRED if name in package.scripts]
     names += [name for name in package.scripts if name not in names and re.search(r"test|unit|spec", name) and not _ASIDE.search(name)]
-    for name in names:
-        commands = scripts.expand(package, name)
-        suite = _of_commands(package, name, commands, changed, tree)
+    said = [kind for path in changed if _SCRIPT.search(path) and (kind := sniff(tests, path)) != "exit"]
+    kinds = frozenset(kind for kind in said if kind is not None)
+    suites = [_of_commands(package, name, scripts.expand(package, name), changed, tree, kinds=kinds) for name in names]
+    if None not in said and (own := _of_kind(suites, kinds, changed, tree)) is not None:
+        return own
+    for suite in suites:
         browsers += suite.browsers
         if any(run.framework != "exit" for run in suite.runs):
             if not changed or any(covers(run, path, tree) for run in suite.runs for path in changed):
@@ -99,20 +109,35 @@ def find_suite(
             coarse = suite
     if other is not None:
         rest = [name for name in package.scripts if name not in names and not _NEVER.search(name)]
-        asides = (_of_commands(package, name, scripts.expand(package, name), changed, tree) for name in rest)
+        asides = (_of_commands(package, name, scripts.expand(package, name), changed, tree, kinds=kinds) for name in rest)
         return next((one for one in asides if _names_any(one, changed, tree)), other)
     if (makefile := tree.read(join(package.directory, "Makefile"))) is not None and coarse is None:
         commands = [one for line in recipe(makefile, "test") for one in scripts.line(package, line)]
-        suite = _of_commands(package, "make test", commands, changed, tree)
+        suite = _of_commands(package, "make test", commands, changed, tree, kinds=kinds)
         if suite.runs:
             return suite
     notes += list(dict.fromkeys(scripts.notes))[:5]
-    inferred = _inferred(package, root, changed, tree, certain=coarse is not None)
+    inferred = _inferred(package, root, changed, tree, tests, certain=coarse is not None)
     if inferred is not None and in_browser(inferred, tree):
         browsers.append(MODE)
     elif inferred is not None:
         return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
     return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
+
+
+def _of_kind(suites: Sequence[Suite], kinds: frozenset[Framework], changed: Sequence[str], tree: Tree) -> Suite | None:
+    """The first suite of a runner that the changed tests import, where others may take them for theirs."""
+    alike = [suite for suite in suites if any(run.framework in kinds for run in suite.runs)]
+    if not any(run.framework not in kinds for suite in suites for run in suite.runs if run.framework != "exit"):
+        return None
+    covering = (one for one in alike if any(covers(run, path, tree) for run in one.runs if run.framework in kinds for path in changed))
+    # What is started by files that load the others names none of those.
+    chosen = next(covering, next(iter(alike), None) if kinds <= {"tape", "tap"} else None)
+    if chosen is None:
+        return None
+    kept = [place for place, run in enumerate(chosen.runs) if run.framework in kinds]
+    before = {at: chosen.before.get(place, ()) for at, place in enumerate(kept)}
+    return replace(chosen, runs=tuple(chosen.runs[place] for place in kept), before=before)
 
 
 def _names_any(suite: Suite, changed: Sequence[str], tree: Tree) -> bool:
@@ -159,7 +184,10 @@ def whole_script(package: Manifest, *, tree: Tree, manifests: Mapping[str, Manif
     return Suite(package, tuple(Run("exit", one, one.words) for one in own), script="test")
 
 
-def _of_commands(package: Manifest, name: str, commands: Sequence[Command], changed: Sequence[str], tree: Tree) -> Suite:
+def _of_commands(
+    package: Manifest, name: str, commands: Sequence[Command], changed: Sequence[str], tree: Tree, *, kinds: frozenset[Framework]
+) -> Suite:
+    """The runs of a script that concern the changed tests; `kinds` are runners that some of these import."""
     found: list[tuple[int, Run]] = []
     browsers: list[str] = []
     for index, one in enumerate(commands):
@@ -169,7 +197,7 @@ def _of_commands(package: Manifest, name: str, commands: Sequence[Command], chan
         elif run is not None and run not in [other for _, other in found]:
             found.append((index, run))
     browsers += [name for one in commands if (name := browser_of(one))]
-    concerned = [(index, run) for index, run in found if any(covers(run, path, tree) for path in changed)]
+    concerned = [(index, run) for index, run in found if run.framework in kinds or any(covers(run, path, tree) for path in changed)]
     known = [[pair for pair in pairs if pair[1].framework != "exit"] for pairs in (concerned, found)]
     types = bool(changed) and all(_TYPES.search(path) for path in changed)
     chosen = next(filter(None, (concerned if types else [], *known, concerned)), found)
@@ -242,9 +270,9 @@ def is_compiled(run: Run, tree: Tree) -> bool:
     )
 
 
-def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, *, certain: bool) -> Run | None:
+def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, tests: Tree, *, certain: bool) -> Run | None:
     """With `certain`, only what a changed test says itself."""
-    imported = [kind for path in changed if (kind := sniff(tree, path)) is not None]
+    imported = [kind for path in changed if (kind := sniff(tests, path)) is not None]
     own = package.dependencies()
     dependencies = {**root.dependencies(), **own}
     for kind in dict.fromkeys(imported):

@@ -185,6 +185,23 @@ def test_the_script_that_runs_the_changed_tests_goes_before_the_first_one() -> N
     assert last(made.tests[0].script).endswith(" tools/*.test.mjs")
 
 
+def test_a_runner_that_clears_its_cache_runs_no_test() -> None:
+    scripts = {"test": "npm run clear && jest", "clear": "jest --clearCache"}
+    made = plan({"package.json": {"scripts": scripts, "devDependencies": {"jest": "29"}}}, "test/a.js")
+    assert made.tests[0].script.count("exec jest") == 1 and "clearCache" not in made.tests[0].script
+
+
+def test_a_runner_that_the_changed_tests_import_goes_before_one_that_may_run_any_file() -> None:
+    scripts = {"test": "mocha --config all.js && npm run test:tape", "test:unit": "mocha", "test:tape": "node test/tape/index.js | faucet"}
+    index, test = "require('./a'); require('tape').onFinish(f)", "const test = require('tape'); test('x', f)"
+    files = {"package.json": {"scripts": scripts, "devDependencies": {"mocha": "10", "tape": "5"}}, "test/tape/index.js": index}
+    made = plan({**files, "test/tape/a.js": test}, "test/tape/a.js")
+    assert made.framework == "tape" and last(made.tests[0].script).endswith(" node test/tape/index.js")
+    made = plan(files, "test/tape/a.js", fixed={"test/tape/a.js": test})
+    assert made.framework == "tape"
+    assert plan(files, "test/b.js").framework == "mocha"
+
+
 def test_what_the_fix_adds_to_the_manifest_is_installed() -> None:
     before = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10"}}
     after = {"scripts": {"test": "mocha"}, "devDependencies": {"mocha": "^10", "sinon": "^17.0.0", "far": "github:a/b"}}
@@ -236,6 +253,7 @@ def test_what_cannot_be_tested_is_refused_with_a_reason(files: dict[str, Any], r
         ("vitest", _BROWSER.replace("test: {", "test: { projects: ['a', 'b'],")),
         ("vitest --browser=false", _BROWSER),
         ("vitest", _BROWSER.replace("enabled: true", "enabled: false")),
+        ("vitest", _BROWSER.replace("enabled: true", "\n// enabled: true\n")),
     ],
 )
 def test_vitest_is_run_where_not_all_is_for_a_browser(script: str, config: str) -> None:
