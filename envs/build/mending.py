@@ -30,6 +30,7 @@ __all__ = ["Mender"]
 
 _HOPELESS = frozenset({"already_passing", "flaky", "leak"})
 """Reasons that no other environment changes."""
+_ALONE = "changed-alone"
 _FAILING = frozenset({"failing_after", "nothing_collected"})
 """Reasons for which a report is there whose tests may say more than the log."""
 
@@ -83,7 +84,8 @@ class Mender:
         self._first, self._origin = self._first or error, self._origin or prepared
         if isinstance(error, BuildError) and error.reason in _HOPELESS:
             raise self._first
-        if self._options.plan is not None or time.monotonic() > self._until_s or not (self._repairs_left or self._may_ask):
+        may_go_on = self._repairs_left or self._may_ask or self._may_be_alone(prepared.plan)
+        if self._options.plan is not None or time.monotonic() > self._until_s or not may_go_on:
             raise self._first
         failed = _Failed(prepared, await self._failure(prepared, spec, error), spec, self._helped, edited=self._asked)
         if lacks_image(failed.failure, failed.plan):
@@ -102,10 +104,17 @@ class Mender:
                 await asyncio.to_thread(_lay, spec, prepared, made)
                 return made
         await asyncio.to_thread(_lay, spec, prepared, best.prepared)
-        plan = await self._asked_for(best)
+        plan = await self._asked_for(best) or self._alone(best)
         if plan is None:
             raise self._first
         return replace(best.prepared, plan=plan)
+
+    def _alone(self, failed: _Failed) -> BuildPlan | None:
+        """At last, where the suite ran and is of no use: with the changed test files alone, which others may keep from being heard."""
+        if failed.failure.stage != "tests" or failed.failure.timed_out or not self._may_be_alone(failed.plan):
+            return None
+        self._tried[_ALONE] = "The suite as a whole is of no use. So the changed test files alone."
+        return failed.plan.model_copy(update={"tests": failed.plan.changed})
 
     @property
     def _repairs_left(self) -> bool:
@@ -114,6 +123,9 @@ class Mender:
     @property
     def _may_ask(self) -> bool:
         return self._options.endpoint is not None and not self._asked
+
+    def _may_be_alone(self, plan: BuildPlan) -> bool:
+        return self._options.repairs > 0 and _ALONE not in self._tried and bool(plan.changed) and plan.changed != plan.tests
 
     def _catalogue(self, failed: _Failed) -> Catalogue:
         """Of the images that may still be tried; of the toolchain that was asked for by name there is no other."""

@@ -45,7 +45,7 @@ class Validation:
     pass_to_pass: tuple[str, ...]
     flaky: tuple[str, ...]
     scope: Literal["suite", "changed"]
-    """Whether the whole suite was run, or only the changed test files because the whole took too long."""
+    """Whether the whole suite was run, or only the changed test files because the whole took too long or was none of theirs."""
     total: int
     passed: int
     """Of the run with the fix."""
@@ -71,7 +71,7 @@ async def validate(
     repeats: int = 1,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Validation:
-    """Run `commands` in the three states; where they do not end in time, `changed` in their place.
+    """Run `commands` in the three states; where they do not end in time, or run none of the changed tests, `changed` in their place.
 
     `changed_files` are the changed test files, `owned` tells their ids; `repeats` is how often the tests run with and without the fix.
     Raises `BuildError` (stage validate), and `SandboxError` for a failure of the infrastructure.
@@ -79,17 +79,29 @@ async def validate(
     runs = _Runs(provider=provider, spec=spec, commands=commands, overlays=overlays, repeats=repeats)
     progress("building the image, then running the tests with the fix")
     after = await runs.state("base+tests+fix")
-    scope: Literal["suite", "changed"] = "suite"
-    if after[0].problem == "timed_out" and changed and tuple(changed) != tuple(commands):
-        scope = "changed"
+    scope: Literal["suite", "changed"] = "changed" if tuple(changed) == tuple(commands) else "suite"
+    if scope == "suite" and changed and (why := _beyond(after[0], owned)):
+        progress(f"the whole suite {why}: running the changed test files")
         runs.commands = tuple(changed)
-        progress("the whole suite takes too long: running the changed test files")
-        after = await runs.state("base+tests+fix")
+        alone = await runs.state("base+tests+fix")
+        if after[0].problem == "timed_out" or not (alone[0].problem or _beyond(alone[0], owned)):
+            scope, after = "changed", alone
+        else:
+            runs.commands = tuple(commands)
     for report in after:
         _must_report(report)
     progress("running the tests without the fix")
     before, base = await asyncio.gather(runs.state("base+tests"), runs.state("base"))
     return _judge(after, before, base, changed_files=changed_files, owned=owned, scope=scope, commands=runs.commands)
+
+
+def _beyond(report: TestReport, owned: Owner) -> str:
+    """What makes a run of the suite no proof of the changed tests; empty where nothing does."""
+    if report.problem == "timed_out":
+        return "takes too long"
+    if report.problem == "nothing_ran" or (report.problem is None and not any(map(owned, report.outcomes))):
+        return "has none of the changed tests"
+    return ""
 
 
 class _Runs:

@@ -80,6 +80,21 @@ async def test_where_none_are_tried_no_test_is_run_again(prepared: Prepared) -> 
     assert caught.value is failing
 
 
+async def test_at_last_the_changed_tests_run_alone(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podgym.envs.build.mending.failing_tests_say", _nothing)
+    first = BuildError("They fail.", stage="validate", reason="failing_after", details="nothing that is known")
+    mender = Mender(BuildOptions(), PROVIDER)
+    alone = await mender.next(prepared, SPEC, first)
+    assert alone.plan.tests == prepared.plan.changed != prepared.plan.tests and len(mender.tried) == 1
+    with pytest.raises(BuildError) as caught:
+        await mender.next(alone, SPEC, first)
+    assert caught.value is first
+
+
+async def _nothing(*_: object) -> str:
+    return ""
+
+
 async def test_an_edited_plan_is_run_as_it_is(prepared: Prepared) -> None:
     with pytest.raises(ImageError):
         await Mender(BuildOptions(plan=prepared.plan), PROVIDER).next(prepared, SPEC, failed(HEADER))

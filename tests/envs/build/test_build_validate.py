@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from podgym.envs.build.errors import BuildError
 from podgym.envs.build.states import Overlay
 from podgym.envs.build.validate import validate
 from podgym.sandbox import SandboxProvider, SandboxSpec
@@ -47,3 +48,20 @@ async def test_programs_that_do_not_compile_without_the_fix(provider: SandboxPro
     found = await validate(provider, spec, [command], overlays=STATES, changed_files=changed, owned=lambda _: True)
     assert sorted(one.split(" ")[0] for one in found.fail_to_pass) == turned
     assert len(found.fail_to_pass) + len(found.pass_to_pass) == 3
+
+
+@pytest.mark.parametrize(("alone", "scope"), [(SUITE.replace("test_array", "own"), "changed"), ("exit 3", "none")])
+async def test_a_suite_without_the_changed_tests_gives_way_to_them(provider: SandboxProvider, alone: str, scope: str) -> None:
+    suite, changed = (
+        TestCommand(framework="program", script=text, report=ReportSource(format="exit-code"), timeout_s=30) for text in (SUITE, alone)
+    )
+    spec = SandboxSpec(image="host", workdir="/testbed", network="none")
+    run = validate(
+        provider, spec, [suite], overlays=STATES, changed=[changed], changed_files=["own.c"], owned=lambda one: one.startswith("own")
+    )
+    if scope == "none":
+        with pytest.raises(BuildError, match="shows up in the report"):
+            await run
+    else:
+        found = await run
+        assert (found.scope, found.commands) == (scope, (changed,)) and any(one.startswith("own") for one in found.fail_to_pass)
