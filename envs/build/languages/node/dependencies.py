@@ -94,6 +94,8 @@ def _catalogs(layout: Layout, directory: str) -> dict[str, dict[str, str]]:
 
 def missing_loader(run: Run, node: int, *, typescript: bool) -> str:
     """What reads TypeScript for a Node that does not, to be added where it is not there."""
+    if any(one.startswith("ts-node/") for one in run.command.requires):
+        return "?ts-node@*"
     plain = run.framework == "node:test" and run.head[0].text in ("node", "nodejs")
     return "?tsx@*" if plain and typescript and node < 22 else ""
 

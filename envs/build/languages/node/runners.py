@@ -15,7 +15,7 @@ from podgym.envs.build.languages.node.manifest import normal
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.tree import Tree
 
-__all__ = ["BROWSERS", "NODES", "NO_RUN", "Framework", "Run", "recognise", "sniff"]
+__all__ = ["BROWSERS", "LOADERS", "NODES", "NO_RUN", "Framework", "Run", "recognise", "sniff"]
 
 Framework = Literal[
     "jest", "vitest", "mocha", "node:test", "borp", "ava", "tap", "tape", "jasmine", "lab", "qunit", "uvu", "karma", "bun", "deno", "exit"
@@ -42,6 +42,8 @@ _COARSE: Final = frozenset({
 })  # fmt: skip
 """Runners whose reports are not read; their exit status is."""
 _LISTED: Final[dict[Framework, tuple[str, ...]]] = {"vitest": ("run", "watch", "dev"), "karma": ("start", "run")}
+LOADERS: Final = r"tsx|ts-node|swc|esbuild|jiti|sucrase|amaro|babel|tsimp"
+"""What reads TypeScript."""
 NO_RUN: Final = frozenset({"--clearCache", "--showConfig", "--listTests", "--init"})
 """With these a runner runs no test."""
 NODES: Final = frozenset({

@@ -18,7 +18,7 @@ from podgym.envs.build.languages.node.command import Command, delegated
 from podgym.envs.build.languages.node.harness import exact, is_held
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
-from podgym.envs.build.languages.node.runners import Framework, Run, bare, recognise, sniff
+from podgym.envs.build.languages.node.runners import LOADERS, Framework, Run, bare, recognise, sniff
 from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.languages.node.shell import word
 from podgym.envs.build.tree import Tree
@@ -45,6 +45,8 @@ _INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
     ("vite-plus", "vitest", "vitest"),
 )  # fmt: skip
 _SCRIPT: Final = re.compile(r"\.[cm]?[jt]sx?$")
+_TYPESCRIPT: Final = re.compile(r"\.[cm]?tsx?$")
+_MAX_SETTINGS: Final = 100_000
 _TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(^|/)(test-d|type-tests?|dtslint|types/test)/")
 _TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
 _CONFIGS: Final = {
@@ -270,7 +272,7 @@ def is_compiled(run: Run, tree: Tree) -> bool:
     )
 
 
-def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: Tree, tests: Tree, *, certain: bool) -> Run | None:
+def _inferred(package: Manifest, root: Manifest, changed: Sequence[str], tree: Tree, tests: Tree, *, certain: bool) -> Run | None:
     """With `certain`, only what a changed test says itself."""
     imported = [kind for path in changed if (kind := sniff(tests, path)) is not None]
     own = package.dependencies()
@@ -293,9 +295,23 @@ def _inferred(package: Manifest, root: Manifest, changed: Iterable[str], tree: T
         settings = _CONFIGS.get(framework)
         meant = settings is not None and any(settings.match(path) for path in beside)
         if (name in own and not _for_browsers(name, own, meant=meant)) or (name in dependencies and meant):
-            run = recognise(_command(package, program), tree)
-            return run or bare(framework, program, _command(package, program))
+            command = _command(package, program)
+            if (
+                framework == "mocha"
+                and changed
+                and not _reads_typescript(package, tree)
+                and all(_TYPESCRIPT.search(one) for one in changed)
+            ):
+                command = replace(command, requires=("ts-node/register/transpile-only",))
+            return recognise(command, tree) or bare(framework, program, command)
     return None
+
+
+def _reads_typescript(package: Manifest, tree: Tree) -> bool:
+    """Whether Mocha's settings load what reads TypeScript."""
+    settings = [path for path in _beside(package, tree) if _CONFIGS["mocha"].match(path)]
+    texts = [tree.read(join(package.directory, path)) or "" for path in (*settings, "test/mocha.opts")]
+    return re.search(LOADERS, f"{package.raw.get('mocha', '')} {' '.join(texts)}"[:_MAX_SETTINGS]) is not None
 
 
 def _by_settings(run: Run, changed: Iterable[str], tree: Tree) -> list[Run]:

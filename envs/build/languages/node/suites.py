@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from podgym.envs.build.languages.node.runners import Framework, Run
+from podgym.envs.build.languages.node.runners import LOADERS, Framework, Run
 from podgym.envs.build.languages.node.semver import accepts_major
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.plan import TOOLS
@@ -126,7 +126,7 @@ def _node(draft: _Draft) -> None:
 
 def _loads(words: Sequence[Word]) -> bool:
     """Whether something is loaded that reads TypeScript."""
-    return any(re.search(r"tsx|ts-node|swc|esbuild|jiti|sucrase|amaro|babel|tsimp", one.text) for one in words[1:])
+    return any(re.search(LOADERS, one.text) for one in words[1:])
 
 
 def _borp(draft: _Draft) -> None:

@@ -185,6 +185,14 @@ def test_the_script_that_runs_the_changed_tests_goes_before_the_first_one() -> N
     assert last(made.tests[0].script).endswith(" tools/*.test.mjs")
 
 
+@pytest.mark.parametrize(("files", "loaded"), [({}, True), ({"test/mocha.opts": "--require ts-node/register"}, False)])
+def test_mocha_reads_typescript_where_a_task_runner_compiled_it(files: dict[str, str], loaded: bool) -> None:
+    package = {"scripts": {"test": "gulp tests"}, "devDependencies": {"mocha": "5", "gulp": "3", "typescript": "3"}}
+    made = plan({"package.json": package, **files}, "test/a.spec.ts")
+    assert ("mocha --require ts-node/register/transpile-only" in made.changed[0].script) is loaded
+    assert ("'?ts-node@*'" in made.install[0].run) is loaded
+
+
 def test_a_runner_that_clears_its_cache_runs_no_test() -> None:
     scripts = {"test": "npm run clear && jest", "clear": "jest --clearCache"}
     made = plan({"package.json": {"scripts": scripts, "devDependencies": {"jest": "29"}}}, "test/a.js")
