@@ -11,6 +11,7 @@ from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.node.builds import Build
 from podgym.envs.build.languages.node.install import build_call
 from podgym.envs.build.languages.node.manifest import Manifest, join
+from podgym.envs.build.languages.node.mocha import missed_files
 from podgym.envs.build.languages.node.paths import snapshot_of
 from podgym.envs.build.languages.node.runners import Run
 from podgym.envs.build.languages.node.shell import word
@@ -70,9 +71,11 @@ class Commands:
             for run, group in zip(suite.runs, groups, strict=True):
                 if run.framework == "exit":
                     continue
-                started = start(_scoped(run, suite), node=self._node, versions=ranges, targeted=False, typescript=self._typescript)
+                started = start(self._scoped(run, suite), node=self._node, versions=ranges, targeted=False, typescript=self._typescript)
                 whole.append(_Part(started, suite.package, run.command.directory, group))
                 only = self._own_files(run, suite)
+                if not only and len(suite.runs) == 1:  # the runner may take what its words do not name
+                    only = self._of_package(suite)
                 if not only and len(suite.runs) > 1:
                     continue
                 if not started.files or not only or is_compiled(run, self._request.base):
@@ -83,8 +86,20 @@ class Commands:
         return (self._command(whole),), (self._command(changed),) if partial and changed else ()
 
     def _own_files(self, run: Run, suite: Suite) -> tuple[str, ...]:
+        return tuple(path for path in self._of_package(suite) if covers(run, path, self._request.fixed))
+
+    def _of_package(self, suite: Suite) -> tuple[str, ...]:
         prefix = f"{suite.package.directory}/" if suite.package.directory else ""
-        return tuple(path for path in test_files(self._request) if path.startswith(prefix) and covers(run, path, self._request.fixed))
+        return tuple(path for path in test_files(self._request) if path.startswith(prefix))
+
+    def _scoped(self, run: Run, suite: Suite) -> Run:
+        """A runner of the root, for the packages that it stands in for; a Mocha with files, where it would not find the changed ones."""
+        if run.framework == "mocha":
+            return replace(run, files=missed_files(run, suite.package, self._of_package(suite), self._request.base) or run.files)
+        if run.framework not in ("jest", "vitest") or run.files or run.choosing or not suite.scope:
+            return run
+        prefix = f"{suite.package.directory}/" if suite.package.directory else ""
+        return replace(run, files=tuple(word(f"{one.removeprefix(prefix)}/") for one in suite.scope))
 
     def _command(self, parts: Sequence[_Part]) -> TestCommand:
         """Runs in the top directory, so that ids are relative to that. Of several parts, each that leaves a report counts."""
@@ -148,14 +163,6 @@ def _coarse(runs: Sequence[Run], first: str) -> Started:
 def _plain(text: str) -> str:
     """Without what a shell would read in double quotes, which no directory of a package is named after."""
     return re.sub(r"[`\\]|\$(?!top)", "?", text)
-
-
-def _scoped(run: Run, suite: Suite) -> Run:
-    """A runner of the root, for the packages that it stands in for."""
-    if run.framework not in ("jest", "vitest") or run.files or run.choosing or not suite.scope:
-        return run
-    prefix = f"{suite.package.directory}/" if suite.package.directory else ""
-    return replace(run, files=tuple(word(f"{one.removeprefix(prefix)}/") for one in suite.scope))
 
 
 def _package_variables(package: Manifest) -> dict[str, str]:

@@ -18,7 +18,8 @@ from podgym.envs.build.languages.node.command import Command, delegated
 from podgym.envs.build.languages.node.harness import exact, is_held
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
-from podgym.envs.build.languages.node.runners import LOADERS, Framework, Run, bare, recognise, sniff
+from podgym.envs.build.languages.node.mocha import reads_typescript
+from podgym.envs.build.languages.node.runners import Framework, Run, bare, recognise, sniff
 from podgym.envs.build.languages.node.scripts import Scripts
 from podgym.envs.build.languages.node.shell import word
 from podgym.envs.build.tree import Tree
@@ -46,7 +47,9 @@ _INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
 )  # fmt: skip
 _SCRIPT: Final = re.compile(r"\.[cm]?[jt]sx?$")
 _TYPESCRIPT: Final = re.compile(r"\.[cm]?tsx?$")
+_QUOTED_SCRIPTS: Final = re.compile(r"['\"`]([\w@./{},*-]{1,200}\.[cm]?[jt]sx?)['\"`]")
 _MAX_SETTINGS: Final = 100_000
+_MAX_PATTERNS: Final = 200
 _TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(^|/)(test-d|type-tests?|dtslint|types/test)/")
 _TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
 _CONFIGS: Final = {
@@ -289,6 +292,8 @@ def _inferred(package: Manifest, root: Manifest, changed: Sequence[str], tree: T
     if certain:
         return None
     beside = _beside(package, tree)
+    if "karma" in own and "karma-mocha" not in own and not _ANGULAR & dependencies.keys() and _of_karma(changed, package, tree):
+        return bare("karma", "karma", _command(package, "karma"))
     for name, framework, program in _INFERRED:
         if framework == "karma" and _ANGULAR & dependencies.keys():
             continue  # whose settings are for `ng test` alone
@@ -296,22 +301,19 @@ def _inferred(package: Manifest, root: Manifest, changed: Sequence[str], tree: T
         meant = settings is not None and any(settings.match(path) for path in beside)
         if (name in own and not _for_browsers(name, own, meant=meant)) or (name in dependencies and meant):
             command = _command(package, program)
-            if (
-                framework == "mocha"
-                and changed
-                and not _reads_typescript(package, tree)
-                and all(_TYPESCRIPT.search(one) for one in changed)
-            ):
+            if framework == "mocha" and changed and not reads_typescript(package, tree) and all(_TYPESCRIPT.search(one) for one in changed):
                 command = replace(command, requires=("ts-node/register/transpile-only",))
             return recognise(command, tree) or bare(framework, program, command)
     return None
 
 
-def _reads_typescript(package: Manifest, tree: Tree) -> bool:
-    """Whether Mocha's settings load what reads TypeScript."""
-    settings = [path for path in _beside(package, tree) if _CONFIGS["mocha"].match(path)]
-    texts = [tree.read(join(package.directory, path)) or "" for path in (*settings, "test/mocha.opts")]
-    return re.search(LOADERS, f"{package.raw.get('mocha', '')} {' '.join(texts)}"[:_MAX_SETTINGS]) is not None
+def _of_karma(changed: Sequence[str], package: Manifest, tree: Tree) -> bool:
+    """Whether Karma's settings name all changed tests, by a pattern or their path."""
+    texts = [tree.read(join(package.directory, path)) or "" for path in _beside(package, tree) if _CONFIGS["karma"].match(path)]
+    quoted = dict.fromkeys(_QUOTED_SCRIPTS.findall(" ".join(texts)[:_MAX_SETTINGS]))
+    named = [path for one in quoted if (path := normal(one, package.directory))][:_MAX_PATTERNS]
+    globs = PathGlobs([f"/{glob}" for one in named for glob in _expanded(one)])
+    return bool(changed) and all(path in globs for path in changed)
 
 
 def _by_settings(run: Run, changed: Iterable[str], tree: Tree) -> list[Run]:

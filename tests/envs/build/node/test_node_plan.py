@@ -193,6 +193,34 @@ def test_mocha_reads_typescript_where_a_task_runner_compiled_it(files: dict[str,
     assert ("'?ts-node@*'" in made.install[0].run) is loaded
 
 
+@pytest.mark.parametrize(("test", "framework"), [("test/specs/a/b.spec.js", "karma"), ("test/unit/b.js", "mocha")])
+def test_tests_that_karma_is_told_of_are_its_own(test: str, framework: str) -> None:
+    package = {"scripts": {"test": "grunt test"}, "devDependencies": {"mocha": "9", "karma": "6", "grunt": "1"}}
+    settings = "module.exports = c => c.set({files: ['test/specs/__helpers.js', 'test/specs/**/*.spec.js']})"
+    assert plan({"package.json": package, "karma.conf.js": settings}, test).framework == framework
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "test", "named"),
+    [
+        ("mocha", {}, "tests/lib/rules/no-x.js", " tests/lib/rules/**/*.js"),
+        ("mocha --exit", {}, "src/a/b.spec.js", " src/a/**/*.spec.js"),
+        ("mocha", {}, "test/unit/a.js", " test/unit/**/*.js"),
+        ("mocha", {}, "test/a.js", ""),
+        ("mocha", {}, "a.test.js", " a.test.js"),
+        ("mocha --recursive", {}, "test/unit/a.js", " --recursive"),
+        ("mocha", {"test/mocha.opts": "--recursive"}, "test/unit/a.js", ""),
+        ("mocha", {"test/mocha.opts": "--exit\ntests/**/*.js"}, "tests/unit/a.js", ""),
+        ("mocha", {".mocharc.json": '{"spec": "tests/**/*.js"}'}, "tests/unit/a.js", ""),
+        ("mocha --config x.json", {}, "tests/unit/a.js", ""),
+    ],
+)
+def test_mocha_is_told_of_tests_that_it_would_not_find(line: str, files: dict[str, str], test: str, named: str) -> None:
+    made = plan({"package.json": {"scripts": {"test": line}, "devDependencies": {"mocha": "10"}}, **files}, test)
+    assert last(made.tests[0].script).replace("'", "").partition(" --no-bail")[2] == named
+    assert last(made.changed[0].script).endswith(' "$@"')
+
+
 def test_a_runner_that_clears_its_cache_runs_no_test() -> None:
     scripts = {"test": "npm run clear && jest", "clear": "jest --clearCache"}
     made = plan({"package.json": {"scripts": scripts, "devDependencies": {"jest": "29"}}}, "test/a.js")
