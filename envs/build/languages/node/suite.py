@@ -332,7 +332,9 @@ def _by_settings(run: Run, changed: Iterable[str], tree: Tree) -> list[Run]:
 
 
 def _for_browsers(name: str, own: Mapping[str, str], *, meant: bool) -> bool:
-    """Whether a runner is there for Karma alone."""
+    """Whether a runner is there for Karma alone. Coverage of what runs in a browser is none of these tools'."""
+    if {"nyc", "istanbul", "c8"} & own.keys():
+        return False
     return "karma" in own and name != "karma" and not meant and (f"karma-{name}" in own or f"karma-{name}js" in own)
 
 

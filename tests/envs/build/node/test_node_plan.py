@@ -200,6 +200,12 @@ def test_tests_that_karma_is_told_of_are_its_own(test: str, framework: str) -> N
     assert plan({"package.json": package, "karma.conf.js": settings}, test).framework == framework
 
 
+@pytest.mark.parametrize(("more", "framework"), [({}, "karma"), ({"nyc": "14"}, "mocha")])
+def test_mocha_that_is_there_for_karma_runs_nothing_by_itself(more: dict[str, str], framework: str) -> None:
+    package = {"scripts": {"test": "node Make.js"}, "devDependencies": {"mocha": "6", "karma": "4", "karma-mocha": "1", **more}}
+    assert plan({"package.json": package}, "tests/a.js").framework == framework
+
+
 @pytest.mark.parametrize(
     ("line", "files", "test", "named"),
     [
