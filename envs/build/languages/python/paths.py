@@ -20,6 +20,8 @@ _LIBRARY_NAME = re.compile(r"test(ing|_?utils?|cases?|suites?|helpers?|tools?|da
 _RUNNABLE_AMONG_TESTS = re.compile(r"[A-Z]\w*Tests?\.py")
 """A name that is a test's only in a directory of tests."""
 _SURE_DIRECTORIES = frozenset({"tests", "unittests", "unit_tests", "functional_tests", "integration_tests"})
+_APART = _SURE_DIRECTORIES | {"test", "testing", "t"}
+"""At the top, tests are kept apart from the packages there."""
 _LIKELY_DIRECTORIES = frozenset({"test", "testing"})
 
 
@@ -31,8 +33,10 @@ class PythonTestPaths:
         self._patterns = tuple(pattern for pattern in patterns if pattern.rpartition("/")[2] not in ("*", "*.py"))
         self._packages: set[str] = set()
         self._holding_tests: set[str] = set()
+        self._apart = False
         for path in paths:
             directory, _, name = path.rpartition("/")
+            self._apart = self._apart or (directory.partition("/")[0] in _APART and _RUNNABLE_NAME.fullmatch(name) is not None)
             if name == "__init__.py":
                 self._packages.add(directory)
             elif self._is_named(path) or name == "conftest.py":
@@ -40,10 +44,12 @@ class PythonTestPaths:
 
     def is_test(self, path: str) -> bool:
         """True for a test and for whatever lies beside tests."""
-        directory = path.rpartition("/")[0]
-        if self._is_named(path) or path.rpartition("/")[2] == "conftest.py":
+        directory, _, name = path.rpartition("/")
+        if any(self._is_test_directory(ancestor) for ancestor in _ancestors(directory)):
             return True
-        return any(self._is_test_directory(ancestor) for ancestor in _ancestors(directory))
+        if name == "test.py" and directory in self._packages and self._apart:
+            return False  # what a library has for the tests of others, beside a directory of its own ones
+        return self._is_named(path) or name == "conftest.py"
 
     def is_runnable(self, path: str) -> bool:
         """True for a test file that a runner can be pointed at (`conftest.py` and helpers are not)."""

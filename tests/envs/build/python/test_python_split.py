@@ -104,6 +104,12 @@ def test_helpers_of_tests_in_a_library_are_none() -> None:
     assert [path for path in files if kinds.is_test(path)] == ["pkg/testparser.py", "tests/testutils.py"]
 
 
+@pytest.mark.parametrize(("beside", "is_test"), [("tests/test_x.py", False), ("pkg/other.py", True)])
+def test_a_library_s_own_test_module_is_none_where_its_tests_are_elsewhere(beside: str, is_test: bool) -> None:
+    kinds = PythonTestPaths(["pkg/__init__.py", "pkg/test.py", beside])
+    assert kinds.is_test("pkg/test.py") is is_test and kinds.is_test("tests/test.py") and kinds.is_test("test.py")
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
