@@ -24,6 +24,9 @@ _HERE = re.compile(
     r"|\.(?=/|$))/*)?"
 )
 """What stands for the project's directory before a path."""
+_FOLDER = re.compile(r"[\w.-]{1,100}(?:/[\w.-]{1,100}){1,9}/?(?:\[[\w\s,.-]{0,300}\])?")
+"""A path without a dot before it, which no name of a distribution looks like."""
+_ANY_VERSION = re.compile(r"([A-Za-z0-9](?:[\w.-]{0,100}[A-Za-z0-9])?)\s*[<>=!~]=?\s*[\w.*]{1,40}$")
 _ELSEWHERE = re.compile(r"(?!file:)[\w+]{2,}:|git\+")
 
 
@@ -62,14 +65,19 @@ class Requirements:
         text = line.strip()
         if not text:
             return
-        if re.match(r"(-e|--editable)\b|\.{1,2}(/|\[|$)|file:", text):
+        if re.match(r"(-e|--editable)\b|\.{1,2}(/|\[|$)|file:", text) or _FOLDER.fullmatch(text):
             self.add_path(text)
             return
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
-            self.notes.append(f"left out {text!r}: not a requirement")
-            return
+            named = _ANY_VERSION.match(text)
+            if named is None:
+                self.notes.append(f"left out {text!r}: not a requirement")
+                return
+            # Such as `pytz>dev`, which installers of its time understood.
+            self.notes.append(f"took {named[1]} in any version: {text!r} says none that can be read")
+            requirement = Requirement(named[1])
         if self.project and canonicalize_name(requirement.name) == self.project:
             self.own_extras += sorted(requirement.extras)
             return

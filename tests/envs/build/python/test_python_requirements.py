@@ -53,6 +53,13 @@ def test_files_include_each_other_and_drop_what_no_index_has() -> None:
     assert len(found.notes) == 4
 
 
+def test_a_folder_is_a_path_and_a_version_that_cannot_be_read_is_any() -> None:
+    found = Requirements(project="own")
+    found.add_file("r.txt", {"r.txt": "plugins/example\nplugins/other[x]\npytz>dev\nsix == what ever\nhttp//x y\n"}.get)
+    assert (found.paths, found.lines) == (["plugins/example", "plugins/other[x]"], ("pytz",))
+    assert len(found.notes) == 3
+
+
 def test_groups_include_groups() -> None:
     groups = {"Test": ["pytest", {"include-group": "more_things"}], "more-things": ["six", {"include-group": "test"}, 3]}
     found = Requirements()
