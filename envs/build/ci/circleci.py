@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from podgym.envs.build.ci.document import mapping, sequence, text_of
 from podgym.envs.build.ci.gathering import Gathering, strings
+from podgym.envs.build.ci.purpose import is_beside
 
 __all__ = ["read_circleci"]
 
@@ -26,7 +27,9 @@ def read_circleci(gathering: Gathering) -> None:
         if isinstance(job, dict):
             for arguments in [arguments for called, arguments in calls if called == name] or [{}]:
                 values = {**_defaults(config), **_defaults(job), **arguments}
+                gathering.aside = is_beside(name)
                 _job(gathering, config, job, values, f"{_PATH}:{name}")
+    gathering.aside = False
 
 
 def _calls(config: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from podgym.envs.build.ci.debian import is_package, packages_of
 from podgym.envs.build.ci.document import DocumentError, load_documents
@@ -50,6 +50,10 @@ _BEFORE: Final = frozenset(
 )
 
 
+_Script: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
+"""Text, directory and variables."""
+
+
 class Gathering:
     """Fills up; `facts` is what came of it."""
 
@@ -66,7 +70,10 @@ class Gathering:
         self._images: dict[str, None] = {}
         self._sources: dict[str, None] = {}
         self._notes: dict[str, None] = {}
-        self._seen: set[tuple[str, str, tuple[tuple[str, str], ...]]] = set()
+        self._seen: set[tuple[_Script, str]] = set()
+        """With the job: what several do is a step of each."""
+        self._searched: set[tuple[_Script, bool]] = set()
+        """For packages."""
         self._followed: set[str] = set()
 
     def facts(self) -> CiFacts:
@@ -149,10 +156,10 @@ class Gathering:
     def script(self, text: str, *, directory: str = "", env: Mapping[str, str] = _NONE, job: str = "") -> None:
         """A step's shell text."""
         known = {name: value for name, value in env.items() if not _unknown(value)}
-        key = (text, directory, tuple(sorted(known.items())))
-        if key in self._seen or len(self._seen) > _MAX_STEPS:
+        script: _Script = (text, directory, tuple(sorted(known.items())))
+        if (script, job) in self._seen or len(self._seen) > _MAX_STEPS:
             return
-        self._seen.add(key)
+        self._seen.add((script, job))
         place = _inside(directory)
         shown = {name: value for name, value in known.items() if not _SECRET.search(name)}
         for line in logical_lines(text):
@@ -161,7 +168,9 @@ class Gathering:
             for tool, pattern in _SHELL_VERSIONS:
                 if found := pattern.search(line):
                     self.version(tool, found[1])
-        self._install(text, place, dict(known), _DEPTH)
+        if (script, self.aside) not in self._searched:
+            self._searched.add((script, self.aside))
+            self._install(text, place, dict(known), _DEPTH)
 
     def _install(self, text: str, directory: str, variables: dict[str, str], depth: int) -> None:
         """Packages that a script, or a script of the repository that it calls, installs."""

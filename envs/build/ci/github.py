@@ -13,6 +13,7 @@ from podgym.envs.build.ci.document import mapping, sequence, text_of
 from podgym.envs.build.ci.expressions import UNKNOWN, evaluate, interpolate, truth
 from podgym.envs.build.ci.gathering import Gathering, strings
 from podgym.envs.build.ci.matrix import combinations
+from podgym.envs.build.ci.purpose import OTHER, TESTING, is_beside
 
 __all__ = ["read_github"]
 
@@ -21,16 +22,8 @@ _MAX_JOBS: Final = 200
 _EVIDENCE: Final = frozenset(
     ("push", "pull_request", "pull_request_target", "merge_group", "workflow_dispatch", "workflow_call", "workflow_run")
 )
-_TESTING: Final = re.compile(
-    r"test|ci\b|build|check|unit|main|linux|ubuntu|verify|python|node|java|rust|go\b|cmake|maven|gradle", re.IGNORECASE
-)
 _PLAIN: Final = frozenset(
     ("ci", "test", "tests", "testing", "build", "main", "linux", "ubuntu", "unit-tests", "unittest", "check", "checks")
-)
-_OTHER: Final = re.compile(
-    r"release|publish|deploy|docs?\b|documentation|pages|stale|label|codeql|scorecard|dependabot|lint|format|style|nightly|bench|wheels"
-    r"|docker|image|windows|macos|android|ios|fuzz|coverity|changelog|triage|greet|sync|semgrep|security|audit|package|abi|spell|cache|size|website|msys|cygwin",
-    re.IGNORECASE,
 )
 
 
@@ -85,14 +78,9 @@ def read_github(gathering: Gathering) -> None:
         triggers = _triggers(workflow)
         alone = triggers != {"workflow_call"} or path not in called
         if alone and (triggers & _EVIDENCE or not triggers):
-            gathering.aside = _beside(posixpath.basename(path))
+            gathering.aside = is_beside(posixpath.basename(path))
             _workflow(gathering, path, workflow, inputs={}, depth=_DEPTH)
     gathering.aside = False
-
-
-def _beside(name: str) -> bool:
-    """Whether a workflow or a job of this name does something else than building and testing."""
-    return bool(_OTHER.search(name)) and not _TESTING.search(name)
 
 
 def _triggers(workflow: Mapping[str, Any]) -> set[str]:
@@ -106,7 +94,7 @@ def _rank(path: str, workflow: Mapping[str, Any]) -> int:
     triggers = _triggers(workflow)
     rank = 0 if triggers & {"push", "pull_request", "merge_group"} else 3
     plain = posixpath.basename(path).rpartition(".")[0].lower() in _PLAIN
-    return 2 * rank + (4 if _OTHER.search(name) else 0) + (0 if plain else 1 if _TESTING.search(name) else 2)
+    return 2 * rank + (4 if OTHER.search(name) else 0) + (0 if plain else 1 if TESTING.search(name) else 2)
 
 
 def _workflow(gathering: Gathering, path: str, workflow: Mapping[str, Any], *, inputs: Mapping[str, str], depth: int) -> None:
@@ -122,11 +110,11 @@ def _workflow(gathering: Gathering, path: str, workflow: Mapping[str, Any], *, i
     env = top.with_env(workflow.get("env"))
     gathering.variables(strings(workflow.get("env")))
     jobs = mapping(workflow.get("jobs"))
-    named = sorted(jobs.items(), key=lambda one: _beside(one[0]))
+    named = sorted(jobs.items(), key=lambda one: is_beside(one[0]))
     for name, job in named[:_MAX_JOBS]:
         if isinstance(job, dict):
             place = _Place(contexts, f"{path}:{name}", env, *_defaults(workflow), depth=depth)
-            before, gathering.aside = gathering.aside, gathering.aside or _beside(name)
+            before, gathering.aside = gathering.aside, gathering.aside or is_beside(name)
             for matrix in combinations(_matrix(job, place)):
                 _job(gathering, job, matrix, place)
             gathering.aside = before

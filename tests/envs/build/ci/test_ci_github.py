@@ -245,6 +245,14 @@ def test_a_checkout_below_the_workspace_is_the_repository(read: Reader) -> None:
     assert facts.packages == ("libkrb5-dev",)
 
 
+def test_what_several_jobs_do_is_a_step_of_each(read: Reader) -> None:
+    job = "{runs-on: ubuntu-latest, steps: [{run: pip install -r %s.txt}, {run: pytest}]}"
+    facts = read({".github/workflows/ci.yml": f"on: push\njobs:\n  base: {job % 'base'}\n  extra: {job % 'extra'}\n"})
+    jobs = [(step.job.rpartition(":")[2], step.line) for step in facts.steps]
+    assert jobs == [(name, line) for name in ("base", "extra") for line in (f"pip install -r {name}.txt", "pytest")]
+    assert facts.commands == ("pip install -r base.txt", "pytest", "pip install -r extra.txt")
+
+
 def test_packages_for_documents_and_style_count_only_where_there_are_no_others(read: Reader) -> None:
     def job(packages: str) -> str:
         return f"{{runs-on: ubuntu-latest, steps: [{{run: apt-get install -y {packages}}}]}}"
@@ -253,3 +261,5 @@ def test_packages_for_documents_and_style_count_only_where_there_are_no_others(r
     assert read(docs).packages == ("doxygen",)
     tests = {".github/workflows/ci.yml": f"on: push\njobs:\n  lint: {job('shellcheck')}\n  unit: {job('libpq-dev')}\n"}
     assert read({**docs, **tests}).packages == ("libpq-dev",)
+    circle = {".circleci/config.yml": "jobs:\n  documentation: {steps: [{run: apt-get install -y texlive}]}\n"}
+    assert read(circle).packages == ("texlive",) and read({**circle, **tests}).packages == ("libpq-dev",)
