@@ -75,7 +75,7 @@ def detect(
     brought = extra_requirements(project, extras)
     if framework == "pytest":
         known = requirements.names | {canonicalize_name(Requirement(line).name) for line in brought}
-        known |= {canonicalize_name(match[0]) for line in _needed(project) if (match := re.match(r"[\w.-]+", line))}
+        known |= project.runs_on
         by_settings = asked_by_settings(settings, known, declared(trees.values()))
         asked = (*by_settings, *asked_by_tests(trees.values(), {*known, *by_settings}))
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
@@ -156,13 +156,6 @@ def _pytest_settings(project: Project) -> dict[str, str]:
     if options:
         return {key: " ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in options.items()}
     return project.tox.get("pytest") or project.setup_cfg.get("tool:pytest") or {}
-
-
-def _needed(project: Project) -> list[str]:
-    """Requirements of the project itself, as far as they can be read."""
-    places = (project.setup_py.get("install_requires"), project.setup_cfg.get("options", {}).get("install_requires"))
-    texts = ["\n".join(map(str, place)) if isinstance(place, list) else str(place or "") for place in places]
-    return [*(project.dependencies or ()), *(line.strip() for text in texts for line in text.splitlines())]
 
 
 def _claimed(project: Project, tested: tuple[str, ...]) -> tuple[str, ...]:

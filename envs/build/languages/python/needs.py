@@ -23,6 +23,7 @@ from podgym.envs.build.languages.python.conda import ENVIRONMENT_FILE, add_envir
 from podgym.envs.build.languages.python.installs import Installs
 from podgym.envs.build.languages.python.plugins import is_test_tool
 from podgym.envs.build.languages.python.project import Project
+from podgym.envs.build.languages.python.pythons import for_old_python
 from podgym.envs.build.languages.python.requirements import Requirements, add_group, add_poetry
 from podgym.envs.build.languages.python.setupfile import session_commands
 from podgym.envs.build.languages.python.tox import add_tox
@@ -33,6 +34,7 @@ __all__ = ["extra_requirements", "test_requirements", "wanted_extras"]
 _TEST_NAMES = re.compile(r"(unit|hatch|py)?-?test(s|ing|-requirements|-deps)?")
 _DEV_NAMES = re.compile(r"dev(el|elop|elopment)?(-dependencies)?|ci|qa|check")
 _REQUIREMENTS_FILE = re.compile(r"(.*/)?[^/]*require[^/]*(/[^/]*)?\.(txt|in|pip)", re.IGNORECASE)
+_DATA = re.compile(r"(^|/)(fixtures?|test[-_]?data|data|samples?|snapshots?|templates?)/", re.IGNORECASE)
 _PLAIN_LISTS = (
     r"requirements\.txt",
     r"requirements/(base|common|main|core|default|run(time)?|install|requirements|prod(uction)?|app|all)\.txt",
@@ -109,7 +111,8 @@ def test_requirements(project: Project, tests: Mapping[str, ast.Module], steps: 
     first.take_around(second)
     for more in (named, aside, variants):
         second.add_all(more.lines)
-    missing = _imports(project, tests) - {_import_name(name) for name in first.names}
+    # What the project itself runs on is there, in the versions that it says.
+    missing = _imports(project, tests) - {_import_name(name) for name in (*first.names, *project.runs_on)}
     for line in second.lines:
         name = Requirement(line).name
         if _import_name(name) in missing or (is_test_tool(name) and canonicalize_name(name) not in first.names):
@@ -137,12 +140,21 @@ def _says_anything(project: Project, found: Requirements) -> bool:
         return True
     to_run = Requirements(project=project.name, root=project.root)
     for path in _plain_lists(project):
-        to_run.add_file(path, project.read)
+        if not _is_for_development(path, project):
+            to_run.add_file(path, project.read)
     for path in _environment_files(project):
         add_environment(to_run, project.read(path), path)
     brought = {canonicalize_name(Requirement(line).name) for line in extra_requirements(project, found.own_extras)}
     own = found.names - to_run.names
     return any(map(is_test_tool, found.names | brought)) or any(not _TOOLS.fullmatch(name) for name in own)
+
+
+def _is_for_development(path: str, project: Project) -> bool:
+    """Whether a file of requirements without a purpose in its name installs the project itself, or tools of tests."""
+    listed = Requirements(project=project.name, root=project.root)
+    listed.add_file(path, project.read)
+    own = re.search(r"^[ \t]*(?:-e|--editable)?[ \t=]*\.(?:\[[\w\s,.-]*\])?[ \t]*(?:#.*)?$", project.read(path) or "", re.MULTILINE)
+    return own is not None or any(map(is_test_tool, listed.names))
 
 
 def _plain_lists(project: Project) -> list[str]:
@@ -222,11 +234,16 @@ def _from_tables(project: Project, into: Requirements, names: re.Pattern[str]) -
 
 
 def _from_files(project: Project, into: Requirements, names: re.Pattern[str]) -> None:
+    found = []
     for path in project.paths:
-        if _REQUIREMENTS_FILE.fullmatch(path) and path.count("/") <= 2:
+        if _REQUIREMENTS_FILE.fullmatch(path) and path.count("/") <= 2 and not _DATA.search(path):
             words = re.split(r"[^a-z]+", path.lower())
             if any(names.fullmatch(word) for word in words):
-                into.add_file(path, project.read)
+                found.append(path)
+    if names is _DEV_NAMES and project.lists_dependencies:
+        found += [path for path in _plain_lists(project) if _is_for_development(path, project)]
+    for path in [path for path in found if not for_old_python(path)] or found:
+        into.add_file(path, project.read)
     for path in (*_environment_files(project, names), *(_environment_files(project) if names is _DEV_NAMES else ())):
         add_environment(into, project.read(path), path)
 
@@ -266,7 +283,17 @@ def _imports(project: Project, tests: Mapping[str, ast.Module]) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
+            elif isinstance(node, ast.Call) and (named := _imported_or_skipped(node)):
+                found.add(named.split(".")[0])
     return {name.lower() for name in found - own - sys.stdlib_module_names}
+
+
+def _imported_or_skipped(call: ast.Call) -> str:
+    """The module of `pytest.importorskip("module")`; empty for another call."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else call.func.id if isinstance(call.func, ast.Name) else ""
+    first = call.args[0] if call.args else None
+    told = isinstance(first, ast.Constant) and isinstance(first.value, str) and name == "importorskip"
+    return first.value if told and isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def _import_name(requirement: str) -> str:

@@ -210,6 +210,14 @@ class Project:
             return None if self.installable else ()
         return found.lines
 
+    @cached_property
+    def runs_on(self) -> frozenset[str]:
+        """Canonical names of what it says that it needs to run, as far as they can be read."""
+        places = (self.setup_py.get("install_requires"), self.setup_cfg.get("options", {}).get("install_requires"))
+        texts = ["\n".join(map(str, place)) if isinstance(place, list) else str(place or "") for place in places]
+        lines = [*(self.dependencies or ()), *(line.strip() for text in texts for line in text.splitlines())]
+        return frozenset(canonicalize_name(match[0]) for line in lines if (match := re.match(r"[\w.-]+", line)))
+
     @property
     def paths_needed(self) -> tuple[str, ...]:
         """Other projects among its dependencies, as `Requirements.paths`."""

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from podgym.envs.build.errors import BuildError
 
-__all__ = ["PYTHONS", "choose_python", "claimed_minors", "own_python", "packages_as_of"]
+__all__ = ["PYTHONS", "choose_python", "claimed_minors", "for_old_python", "own_python", "packages_as_of"]
 
 PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 """Minor versions that base images are taken for, oldest first."""
@@ -50,6 +50,11 @@ def claimed_minors(texts: Iterable[str]) -> tuple[str, ...]:
     )
     found = {int(minor) for text in unfolded for minor in re.findall(r"(?<![\d.])(?:3\.|py(?:thon)?-?3\.?)(\d{1,2})(?![\d])", text)}
     return tuple(f"3.{minor}" for minor in sorted(found) if 3 <= minor <= 40)
+
+
+def for_old_python(path: str) -> bool:
+    """Whether a path says that a file is for a Python that no image has: `requirements-py27.txt`, `requirements/3.3/test.txt`."""
+    return re.search(r"(?:^|[/_.-])(?:py(?:thon)?[-_]?)?(?:2[67]?|2\.[5-7]|3\.?[0-7])(?=[/_.-](?!\d)|$)", path) is not None
 
 
 def choose_python(

@@ -18,6 +18,8 @@ _TEST_SECTION: Final = re.compile(
     r"testenv(?::(?:[\w.{},-]*[-{,])?(?:tests?|unit\w*|pytest|py3?[\d.]*|py3?\.?\{[\d,. -]+\}|cov(?:erage)?)(?:[-},][\w.{},-]*)?)?"
 )
 _TEST_FACTOR: Final = re.compile(r"(?:py)?tests?|unit\w*|cov\w*|py(?:3(?:\.?\d+)?)?\.?|\d+|")
+_OLD_FACTOR: Final = re.compile(r"py(?:thon)?(?:2\.?\d?|3\.?[0-7])")
+"""Of a Python that no image has."""
 _REFERENCE: Final = re.compile(r"\{\[([^\[\]{}]{1,80})\]([\w-]{1,40})\}")
 _MAX_LINES: Final = 500
 _MAX_NAMES: Final = 64
@@ -67,7 +69,7 @@ def tox_variables(project: Project) -> dict[str, str]:
                 kept, _ = _of_tests(line)
                 name, equals, one = (kept or "").partition("=")
                 if equals:
-                    found.setdefault(name.strip(), re.sub(r"^(['\"])(.*)\1$", r"\2", one.strip()))
+                    found.setdefault(name.strip(), re.sub(r"^(['\"])(.*)\1$", r"\2", re.sub(r"\s+#.*$", "", one).strip()))
     return found
 
 
@@ -100,7 +102,8 @@ def _of_tests_alone(section: str) -> bool:
             inner, closed, after = rest.partition("}")
             unfolded += [f"{before}{one}{after}" for one in inner.split(",")] if closed else [name.replace("{", "")]
         names = unfolded[:_MAX_NAMES]
-    return any(all(map(_TEST_FACTOR.fullmatch, one.split("-"))) for name in names for one in name.split(",") if one)
+    parts = [one.split("-") for name in names for one in name.split(",") if one]
+    return any(all(map(_TEST_FACTOR.fullmatch, factors)) and not any(map(_OLD_FACTOR.fullmatch, factors)) for factors in parts)
 
 
 def _dependency(line: str, installs: Installs, into: Requirements) -> None:
@@ -115,6 +118,8 @@ def _of_tests(line: str) -> tuple[str | None, str | None]:
     factor = re.match(r"([\w!,{}. -]{1,200}?):\s+(.*)", line)
     if factor is None:
         return line, None
+    if all(map(_OLD_FACTOR.fullmatch, re.split(r"[,\s]+", factor[1]))):
+        return None, None
     if all(map(_TEST_FACTOR.fullmatch, re.split(r"[-,{}\s]+", factor[1]))):
         return factor[2].strip(), None
     try:

@@ -191,6 +191,33 @@ test = ["pytest"]
     assert found.extras == ("test", "crypto")
 
 
+def test_what_a_test_would_skip_without_is_installed() -> None:
+    pyproject = "[project]\nname = 'calc'\ndependencies = ['numpy']\n[project.optional-dependencies]\ndraw = ['pydot']\ntest = ['pytest']\n"
+    files = {"pyproject.toml": pyproject, "tests/test_calc.py": "import numpy, pytest\npydot = pytest.importorskip('pydot')\n"}
+    assert facts(files).extras == ("test", "draw")
+    ci = "on: push\njobs:\n  test:\n    steps:\n      - run: pip install numpy==1.10.1\n      - run: pytest\n"
+    found = facts({**files, ".github/workflows/ci.yml": ci})
+    assert not any("numpy" in line for line in found.test_requirements), "the project itself says in which version"
+
+
+@pytest.mark.parametrize(
+    ("files", "extras", "needed"),
+    [
+        ({"requirements.txt": "-e .[cli] # here\ntrio==0.31\n"}, ("cli",), ("trio==0.31", "pytest")),
+        ({"requirements.txt": "pytest==8.3\ntrustme\n"}, (), ("pytest==8.3", "trustme")),
+        ({"requirements.txt": "six==1.16\n"}, (), ("pytest",)),
+        ({"requirements-test.txt": "-r tests/data/x.txt\npytest\n", "requirements.txt": "-e .[cli]\nmypy\n"}, (), ("pytest",)),
+        ({"requirements-dev-py27.txt": "pytest<5\n", "requirements-dev.txt": "pytest\n"}, (), ("pytest",)),
+        ({"requirements-test-py27.txt": "pytest<5\n"}, (), ("pytest<5",)),
+        ({"tests/fixtures/requirements.txt": "werkzeug==0.16\n"}, (), ("pytest",)),
+    ],
+)
+def test_which_lists_are_for_tests(files: dict[str, str], extras: tuple[str, ...], needed: tuple[str, ...]) -> None:
+    own = "[project]\nname = 'calc'\ndependencies = ['six']\n[project.optional-dependencies]\ncli = ['click']\n"
+    found = facts({"pyproject.toml": own, "tests/test_calc.py": "import pytest\n", **files})
+    assert (found.extras, found.test_requirements) == (extras, needed)
+
+
 def test_damaged_files_are_noted() -> None:
     found = facts({"pyproject.toml": "[project\n", "setup.cfg": "name = x\n", "setup.py": "print 'python 2'\n"})
     assert found.build_system == "setup.py" and found.dependencies is None

@@ -173,6 +173,7 @@ deps =
     django32: Django>=3.2,<4
     py310-django42: Django~=4.2
     !py38: attrs
+    py27,py36: mock
     lint: flake8
 commands_pre = python -m pip install pluggy
 [testenv:lint]
@@ -192,6 +193,12 @@ def test_a_section_of_one_variant_names_what_tests_may_need(name: str, facts: Fa
     tox = f"[testenv]\ndeps = pytest\n[testenv:{name}]\nsetenv = OLD = 1\ndeps =\n    django<3\n    toolz==0.1\n    pytest-mock==1\n"
     found = facts({"tox.ini": tox, "tests/test_calc.py": "import django\ndef test_x(): pass\n"})
     assert (found.test_requirements, dict(found.variables)) == (("pytest", "django", "pytest-mock"), {})
+
+
+def test_what_tox_does_for_pythons_that_no_image_has_is_left_out(facts: Facts) -> None:
+    tox = "[testenv]\ndeps = pytest\nsetenv = PLACE = x # why\n[testenv:py33]\nsetenv = OLD = 1\ndeps =\n    pytest<3.3\n    toolz==0.1\n"
+    found = facts({"tox.ini": tox})
+    assert (found.test_requirements, dict(found.variables)) == (("pytest",), {"PLACE": "x"})
 
 
 @pytest.mark.parametrize("name", ["py39", "py{38,310}-unit", "{py27,py38}-{lint,test}", "docs,tests", "py3-cov", "pytest"])
