@@ -30,17 +30,25 @@ from podgym.envs.build.languages.python.variables import test_variables
 
 __all__ = ["detect", "project_root", "test_file_patterns"]
 
+_AMONG_TESTS = re.compile(r"(^|/)(tests?|testing|fixtures?|data|examples?)/")
+"""Where a project with metadata is what tests work on."""
 _MAX_TEST_FILES = 500
 _MAX_HOMES = 20
 _SETTINGS_FILES = frozenset({"pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"})
 _NO_CI = CiFacts()
 
 
-def project_root(paths: Iterable[str], changed: Sequence[str]) -> str:
-    """Directory of the project that the changed source belongs to: the deepest one with metadata above all of it, or above most."""
+def project_root(paths: Iterable[str], changed: Sequence[str], tests: Sequence[str] = ()) -> str:
+    """Directory of the project that the changed source belongs to: the deepest one with metadata above all of it, or above most.
+
+    One below the top that holds all changed tests goes before that: they run in what it needs.
+    """
     homes = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in ("pyproject.toml", "setup.py")}
     if not homes - {""}:
         return ""
+    tested = {next((home for home in _above(path) if home in homes and not _AMONG_TESTS.search(f"{home}/")), "") for path in tests}
+    if len(tested) == 1 and (home := next(iter(tested))):
+        return home
     sources = [path for path in changed if path.endswith((".py", ".pyx", ".pxd", ".pyi"))] or changed
     nearest = Counter(home for path in sources if (home := next((home for home in _above(path) if home in homes), None)) is not None)
     if not nearest:
@@ -60,7 +68,7 @@ def detect(
     paths: Sequence[str], read: Reader, *, changed_source: Sequence[str], changed_tests: Sequence[str], ci: CiFacts = _NO_CI
 ) -> PythonFacts:
     """The project's facts. `paths` and `read` are the whole repository's, `changed_*` the fix's files, of the tests the runnable ones."""
-    project = Project(project_root(paths, changed_source), paths, read)
+    project = Project(project_root(paths, changed_source, changed_tests), paths, read)
     prefix = f"{project.root}/" if project.root else ""
     trees = _test_trees(paths, read, changed_tests)
     requirements = test_requirements(project, trees, ci.steps)
@@ -81,7 +89,9 @@ def detect(
         for plugin in ("pytest", *(["pytest-django"] if django else []), *asked):
             if canonicalize_name(Requirement(plugin).name) not in requirements.names:
                 requirements.add(plugin)
-    siblings = find_siblings(project, paths, read, (*requirements.paths, *project.paths_needed))
+    fixed_in = project_root(paths, changed_source)  # which an index may have too, without the fix
+    beside = () if fixed_in == project.root else (fixed_in or ".",)
+    siblings = find_siblings(project, paths, read, (*requirements.paths, *project.paths_needed, *beside))
     tested = claimed_minors(ci.versions.get("python", ()))
     supported = {*project.claimed_pythons, *tested}
     pinned, pinned_by = pinned_python(project.root, read, weakly=not (project.requires_python or supported))

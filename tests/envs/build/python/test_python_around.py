@@ -60,6 +60,12 @@ def test_another_project_of_the_repository_is_installed_from_there(kind: str, fa
     assert lines[place + 1 :] == [f"install_alone {one} || true" for one in targets]
 
 
+def test_tests_of_one_project_run_with_the_fixed_one_beside_it(facts: Facts) -> None:
+    files = {"libs/beside/pyproject.toml": project("beside"), "libs/calc/pyproject.toml": project("calc", "beside", "six")}
+    found = facts({**files, "libs/beside/b.py": ""}, source="libs/beside/b.py", tests=("libs/calc/tests/test_calc.py",))
+    assert (found.root, found.siblings, found.dependencies) == ("libs/calc", ("libs/beside",), ("six",))
+
+
 def test_plain_files_may_need_a_project_of_the_repository_too(facts: Facts, plan: Planner) -> None:
     files = {"libs/beside/pyproject.toml": project("beside"), "libs/far/setup.py": ""}
     found = facts({"requirements.txt": "-e ./libs/beside\n./libs/none\n", **files}, source="app.py")

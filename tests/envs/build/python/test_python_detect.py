@@ -279,6 +279,9 @@ def test_a_project_below_the_root() -> None:
     assert project_root(paths, ["libs/a/src/a.py", "libs/b/b.py"]) == ""
     assert project_root(paths[1:], ["libs/b/b.py", "libs/a/src/a.py", "libs/a/src/b.py"]) == "libs/a"
     assert project_root(["a/setup.py", "a/sub/setup.py"], ["a/x.py", "a/sub/y.py"]) == "a"
+    assert project_root(paths, ["libs/a/src/a.py"], ["libs/b/tests/test_b.py"]) == "libs/b"
+    assert project_root(paths, ["libs/a/src/a.py"], ["tests/test_a.py"]) == "libs/a"
+    assert project_root([*paths, "libs/a/tests/x/setup.py"], ["libs/a/src/a.py"], ["libs/a/tests/x/test_x.py"]) == "libs/a"
     assert project_root(["src/x.cpp", "python/setup.py"], ["src/x.cpp"]) == "python"
     assert project_root(["src/x.cpp", "a/setup.py", "b/setup.py"], ["src/x.cpp"]) == ""
     files = {"libs/a/pyproject.toml": '[project]\nname = "a"\n', "libs/a/src/a.py": "", "libs/a/tests/test_a.py": UNITTEST}
