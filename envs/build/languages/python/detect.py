@@ -16,7 +16,7 @@ from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.languages.python.django import django_settings
 from podgym.envs.build.languages.python.facts import Framework, PythonFacts
 from podgym.envs.build.languages.python.locks import read_lock
-from podgym.envs.build.languages.python.native import compiled
+from podgym.envs.build.languages.python.native import compiled, cythonized, without_extensions
 from podgym.envs.build.languages.python.needs import extra_requirements, test_requirements, wanted_extras
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.languages.python.pins import pinned_python
@@ -120,6 +120,8 @@ def detect(
         variables=test_variables(project, ci),
         compiled=(built := compiled(project, changed_source)),
         build_requirements=project.build_requirements if built else (),
+        cythonized=cythonized(project),
+        without_extensions=without_extensions(project),
         framework=framework,
         test_args=(*_pytest_args(settings), *(["-o", f"python_files={settings['python_files']}"] if django else []))
         if framework == "pytest"

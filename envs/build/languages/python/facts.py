@@ -55,6 +55,10 @@ class PythonFacts(BaseModel):
     """What builds its compiled parts, where the fix changes them."""
     build_requirements: tuple[str, ...] = ()
     """What those are built with."""
+    cythonized: tuple[str, ...] = ()
+    """Its sources in C that Cython makes before it is built, relative to `root`."""
+    without_extensions: str = ""
+    """A variable that leaves its compiled parts out, where it has one."""
     framework: Framework = "unittest"
     test_args: tuple[str, ...] = ()
     """For the framework, so that one broken file, a coverage threshold or a process pool decides nothing."""

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from podgym.envs.build.languages.python.project import Project
 from podgym.envs.build.plan import TOOLS, WORKDIR
 
-__all__ = ["Compiled", "build_needs", "compiled", "stand_in"]
+__all__ = ["Compiled", "build_needs", "compiled", "cython_call", "cythonized", "stand_in", "without_extensions"]
 
 Compiled = Literal["", "setup.py", "backend"]
 """What builds them: a setup.py, or the backend that pyproject.toml names."""
@@ -24,6 +24,10 @@ _SOURCE: Final = re.compile(
 )
 _BACKENDS: Final = ("maturin", "scikit_build_core", "mesonpy", "py_build_cmake", "setuptools_rust")
 _SETUP: Final = re.compile(r"\b(?:ext_modules|cythonize|Extension\s*\(|cffi_modules|rust_extensions|RustExtension|Pybind11Extension)")
+_NAMED_C: Final = re.compile(r"['\"]([\w./-]{1,200}\.(?:c|cpp|cxx|cc))['\"]")
+_PURE: Final = re.compile(
+    r"environ(?:\.get\(|\[)\s*['\"](\w{0,60}(?:NO_EXT\w{0,20}|PURE_PYTHON|NO_CYTHON|WITHOUT_C\w{0,20}|(?:DISABLE|SKIP)_\w{0,20}EXT\w{0,20}))['\"]"
+)
 _PLACE: Final = f"{TOOLS}/rebuilt"
 _STAND_IN: Final = """\
 #!/bin/sh
@@ -51,6 +55,27 @@ def compiled(project: Project, changed: Sequence[str]) -> Compiled:
     return "backend" if project.table("tool", "setuptools").get("ext-modules") else ""
 
 
+def cythonized(project: Project) -> tuple[str, ...]:
+    """Sources in C that setup.py names, that are not in the repository, and that Cython makes of what is."""
+    named = dict.fromkeys(_NAMED_C.findall(project.read("setup.py") or ""))
+    return tuple(path for path in named if path not in project.paths and f"{path.rpartition('.')[0]}.pyx" in project.paths)
+
+
+def without_extensions(project: Project) -> str:
+    """The variable by which setup.py can be told to leave its compiled parts out; empty where there is none."""
+    match = _PURE.search(project.read("setup.py") or "")
+    return match[1] if match else ""
+
+
+def cython_call(python: str, sources: Sequence[str]) -> str:
+    """Shell that makes them, in the project's directory."""
+    calls = []
+    for path in sources:
+        plus = "" if path.endswith(".c") else " --cplus"
+        calls.append(f"{python} -m cython -3{plus} -o {shlex.quote(path)} {shlex.quote(path.rpartition('.')[0] + '.pyx')}")
+    return " && ".join(calls)
+
+
 def build_needs(requirements: Sequence[str], running: Sequence[str]) -> tuple[str, ...]:
     """What it is built with, but for what is there because it runs on it: that keeps its version, and so does the NumPy beside."""
     known = {canonicalize_name(Requirement(line).name) for line in running}
@@ -67,7 +92,9 @@ def build_needs(requirements: Sequence[str], running: Sequence[str]) -> tuple[st
     return tuple(found)
 
 
-def stand_in(kind: Compiled, root: str, python: str, *, name: str = "", version_from: str = "") -> tuple[str, str]:
+def stand_in(
+    kind: Compiled, root: str, python: str, *, name: str = "", version_from: str = "", sources: Sequence[str] = ()
+) -> tuple[str, str]:
     """Shell lines that build once and make the stand-in, and its path; it builds only where that went well. What is laid over the work
     tree is newer than what was built.
 
@@ -79,12 +106,14 @@ def stand_in(kind: Compiled, root: str, python: str, *, name: str = "", version_
     if kind == "setup.py":
         # Headers are seldom named as what an extension depends on.
         build = f"{python} setup.py -q build_ext --force --inplace --build-temp={_PLACE}"
+    build = " && ".join(filter(None, (cython_call(python, sources), build)))
     version = ""
     if version_from:
         # The history that it is made from is not where the tests run.
         told = f"import importlib.metadata as m; print(m.version({name!r}))"
         version = f"{python} -c {shlex.quote(told)} > {_PLACE}/version 2>/dev/null || echo 0.0.0 > {_PLACE}/version\n"
-        build = f'SETUPTOOLS_SCM_PRETEND_VERSION="$(cat {_PLACE}/version)" PBR_VERSION="$(cat {_PLACE}/version)" {build}'
+        told = f'export SETUPTOOLS_SCM_PRETEND_VERSION="$(cat {_PLACE}/version)" PBR_VERSION="$(cat {_PLACE}/version)"'
+        build = f"{told} && {build}"
     own = shlex.quote(f"{WORKDIR}/{root}".rstrip("/"))
     plain = f'#!/bin/sh\nexec {python} "$@"\n'
     body = _STAND_IN.format(own=own, build=build, python=python)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from podgym.envs.build.catalogue import Catalogue
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.python.facts import PythonFacts
-from podgym.envs.build.languages.python.native import build_needs, stand_in
+from podgym.envs.build.languages.python.native import build_needs, cython_call, stand_in
 from podgym.envs.build.languages.python.pythons import choose_python, packages_as_of
 from podgym.envs.build.plan import INSTALL_LOG, TOOLS, WORKDIR, BuildPlan
 from podgym.sandbox import Step
@@ -211,7 +211,9 @@ class _Steps:
         self._timeout_s = timeout_s
         self._rebuilt: tuple[str, str] | None = None
         if facts.compiled and facts.installable:
-            self._rebuilt = stand_in(facts.compiled, facts.root, f"{VENV}/bin/python", name=facts.name, version_from=facts.version_from)
+            self._rebuilt = stand_in(
+                facts.compiled, facts.root, f"{VENV}/bin/python", name=facts.name, version_from=facts.version_from, sources=facts.cythonized
+            )
 
     @property
     def interpreter(self) -> str:
@@ -238,6 +240,8 @@ class _Steps:
             )
         if self._facts.test_requirements:
             lines.append(_call("install_any", self._facts.test_requirements))
+        if self._facts.cythonized:
+            lines.append("install_any cython setuptools")
         return (self._step(lines),)
 
     def after(self) -> tuple[Step, ...]:
@@ -251,6 +255,9 @@ class _Steps:
                 tries += f" || {{ export SETUPTOOLS_SCM_PRETEND_VERSION=0.0.0 PBR_VERSION=0.0.0; {tries}; }}"
             elif not facts.surely_built:
                 tries += " || echo 'not installed: the project, of which nothing says how it is built' >> \"$log\""
+            if facts.cythonized:
+                made = cython_call(f"{VENV}/bin/python", facts.cythonized)
+                lines.append(f"( cd {shlex.quote(f'./{facts.root}')} && {made} ) || echo 'not made: sources in C' >> \"$log\"")
             # A project that names another one by its path has brought a copy of it.
             lines = [*lines, tries, *(f"install_alone {one} || true" for one in siblings)]
             lines += [self._rebuilt[0]] if self._rebuilt else []
@@ -267,6 +274,8 @@ class _Steps:
         tries = [whole]
         if facts.extras:
             tries.append(f"{{ install_project {target}{parts}; }}")
+        if facts.without_extensions:
+            tries.append(f"( export {facts.without_extensions}=1; {whole} )")
         if facts.uv_sources:
             tries.append(f"( export UV_NO_SOURCES=1; {whole} )")
         if facts.dependencies:

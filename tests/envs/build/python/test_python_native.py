@@ -95,3 +95,20 @@ def test_a_suite_that_is_built_first_has_the_time_for_it(
     setup = "from setuptools import setup\nsetup(name='calc', ext_modules=[])\n"
     assert plan(facts({"setup.py": setup, "calc.c": ""}, source="calc.c")).tests[0].timeout_s == 1800
     assert plan(facts({"setup.py": setup, "calc.c": ""})).tests[0].timeout_s == 300
+
+
+def test_sources_that_cython_makes_are_made_before_the_project_is_built(
+    facts: Callable[..., PythonFacts], plan: Callable[[PythonFacts], BuildPlan]
+) -> None:
+    setup = (
+        "import os\nfrom setuptools import Extension, setup\nPURE = bool(os.environ.get('CALC_NO_EXTENSIONS'))\n"
+        "setup(name='calc', ext_modules=[Extension('calc.a', ['calc/a.c']), Extension('calc.b', ['calc/b.cpp', 'calc/c.c'])])\n"
+    )
+    found = facts({"setup.py": setup, "calc/a.pyx": "", "calc/b.pyx": "", "calc/c.c": "", "calc/c.pyx": ""})
+    assert (found.cythonized, found.without_extensions) == (("calc/a.c", "calc/b.cpp"), "CALC_NO_EXTENSIONS")
+    before, after = plan(found).dependencies[0].run, plan(found).install[0].run.splitlines()
+    assert before.endswith("install_any cython setuptools\n")
+    assert after[-2].startswith("( cd ./ && /opt/venv/bin/python -m cython -3 -o calc/a.c calc/a.pyx && ") and "--cplus" in after[-2]
+    assert after[-1] == "install_project . || ( export CALC_NO_EXTENSIONS=1; install_project . )"
+    compiled = facts({"setup.py": setup, "calc/a.pyx": "", "calc/b.pyx": ""}, source="calc/a.pyx")
+    assert "-m cython -3 -o calc/a.c calc/a.pyx && " in plan(compiled).install[0].run.rpartition("install_project .")[2]
