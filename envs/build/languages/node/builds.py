@@ -42,6 +42,7 @@ _SETTINGS: Final = re.compile(
 )
 _CODE: Final = re.compile(r"\.[cm]?[jt]sx?$")
 _MAX_FILES: Final = 300
+_MAX_SETTINGS: Final = 100_000
 _MAX_SIBLINGS: Final = 40
 
 
@@ -117,7 +118,9 @@ def sibling_builds(workspace: Workspace, package: Manifest, tree: Tree, manager:
     found: list[Build] = []
     if "preconstruct dev" in " ".join(workspace.root.scripts.values()):
         return []  # which leads from each entry to its source
-    made = [one for one in workspace.siblings(package) if one.directory != workspace.directory and _made_entry(one, tree)]
+    siblings = [one for one in workspace.siblings(package) if one.directory != workspace.directory and _made_entry(one, tree)]
+    settings = _settings(package, workspace.root, tree) if siblings else []
+    made = [one for one in siblings if not _aliased(one.name, settings)]
     for one in made[:_MAX_SIBLINGS]:
         name = build_script(one, tree, manifests)
         if name:
@@ -128,6 +131,24 @@ def sibling_builds(workspace: Workspace, package: Manifest, tree: Tree, manager:
             kept = tuple(path for one in made for path in _committed(one, tree, workspace.directory))
             return [Build(workspace.directory, manager.run(name), kept)]
     return found
+
+
+def _aliased(name: str, settings: Iterable[str]) -> bool:
+    """Whether the settings of a test runner have a name as a key, or as what is to be found: it leads to a source."""
+    key = rf"['\"^]{re.escape(name)}(?:[$/(][^'\"\n]{{0,40}})?['\"]\s*:|\bfind:\s*(?:['\"]|/\^?){re.escape(name)}['\"$/]"
+    return bool(name) and any(re.search(key, text) for text in settings)
+
+
+def _settings(package: Manifest, root: Manifest, tree: Tree) -> list[str]:
+    """Texts of what test runners are told in the directories of both, and of files there that it imports."""
+    found = [str(one.raw.get("jest", "")) for one in (package, root)]
+    for directory in dict.fromkeys([package.directory, root.directory]):
+        inside = {path for path in tree.below(directory) if "/" not in path}
+        texts = [tree.read(join(directory, path)) or "" for path in sorted(inside) if _SETTINGS.match(path)]
+        named = dict.fromkeys(name for text in texts for name in re.findall(r"from\s+['\"]\./([\w.-]{1,80})['\"]", text))
+        beside = [f"{name}{end}" for name in named for end in _ENDINGS[:5] if f"{name}{end}" in inside]
+        found += [*texts, *(tree.read(join(directory, path)) or "" for path in beside)]
+    return [text[:_MAX_SETTINGS] for text in found]
 
 
 def _mapped(package: Manifest, root: Manifest, tree: Tree) -> bool:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.node.builds import Build
+from podgym.envs.build.languages.node.covering import covers, is_compiled
 from podgym.envs.build.languages.node.install import build_call
 from podgym.envs.build.languages.node.manifest import Manifest, join
 from podgym.envs.build.languages.node.mocha import missed_files
 from podgym.envs.build.languages.node.paths import snapshot_of
 from podgym.envs.build.languages.node.runners import Run
 from podgym.envs.build.languages.node.shell import word
-from podgym.envs.build.languages.node.suite import Suite, covers, is_compiled
+from podgym.envs.build.languages.node.suite import Suite
 from podgym.envs.build.languages.node.suites import Started, start
 from podgym.verifiers import ReportSource, TestCommand
 from podgym.verifiers.reports import ReportFormat

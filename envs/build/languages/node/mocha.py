@@ -16,7 +16,7 @@ __all__ = ["missed_files", "reads_typescript"]
 _SETTINGS: Final = re.compile(r"\.mocharc(\.\w+)?|test/mocha\.opts")
 _OPTIONS: Final = re.compile(r"--(config|opts|package|spec|file|sort)\b|-f$")
 """With these it is not to be told by the command alone what it runs."""
-_SPEC: Final = re.compile(r"\bspec\b['\"]?\s*[:=]")
+_SPEC: Final = re.compile(r"\b(?:spec|file)\b['\"]?\s*[:=]")
 _ENDING: Final = re.compile(r"([._-](?:tests?|specs?))?\.[cm]?[jt]sx?$", re.IGNORECASE)
 _MAX_CHARACTERS: Final = 100_000
 _MAX_FOLDERS: Final = 20
@@ -52,7 +52,8 @@ def missed_files(run: Run, package: Manifest, changed: Sequence[str], tree: Tree
 
 def _names_files(path: str, text: str) -> bool:
     if path.endswith(".opts"):
-        return any(line.strip() and not line.strip().startswith(("-", "#")) for line in text.splitlines())
+        lines = [line.strip() for line in text.splitlines()]
+        return any(line and (line.startswith(("--file", "--spec")) or not line.startswith(("-", "#"))) for line in lines)
     return _SPEC.search(text) is not None
 
 

@@ -15,6 +15,7 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.node.builds import Build, build_script, package_build, sibling_builds, uses_build
 from podgym.envs.build.languages.node.commands import Commands, program, test_files
+from podgym.envs.build.languages.node.covering import is_compiled
 from podgym.envs.build.languages.node.dependencies import (
     added_packages,
     manifest_files,
@@ -31,7 +32,7 @@ from podgym.envs.build.languages.node.native import debian_packages
 from podgym.envs.build.languages.node.nodes import choose_node
 from podgym.envs.build.languages.node.paths import snapshot_of
 from podgym.envs.build.languages.node.scripts import Scripts
-from podgym.envs.build.languages.node.suite import Suite, find_suite, is_compiled, whole_script
+from podgym.envs.build.languages.node.suite import Suite, find_suite, whole_script
 from podgym.envs.build.languages.node.variables import ci_variables, environment
 from podgym.envs.build.plan import BuildPlan
 from podgym.sandbox import Limits

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from podgym.envs.build.languages.node.browsers import MODE, browser_of, in_browser
-from podgym.envs.build.languages.node.builds import BUILT, Build, builds_before
+from podgym.envs.build.languages.node.builds import Build, builds_before
 from podgym.envs.build.languages.node.checks import is_check
 from podgym.envs.build.languages.node.command import Command, delegated
+from podgym.envs.build.languages.node.covering import SCRIPT, TYPE_RUNNERS, TYPES, covers, expanded, is_compiled
 from podgym.envs.build.languages.node.harness import exact, is_held
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
@@ -25,7 +26,7 @@ from podgym.envs.build.languages.node.shell import word
 from podgym.envs.build.tree import Tree
 from podgym.verifiers.paths import PathGlobs
 
-__all__ = ["Suite", "covers", "find_suite", "is_compiled", "whole_script"]
+__all__ = ["Suite", "find_suite", "whole_script"]
 
 _PREFERRED: Final = (
     "test", "test:unit", "unit", "test-unit", "unit-test", "test:node", "test-node", "test:ci", "ci:test", "tests", "test:js",
@@ -45,13 +46,10 @@ _INFERRED: Final[tuple[tuple[str, Framework, str], ...]] = (
     ("gulp-jasmine", "jasmine", "jasmine"), ("gulp-jest", "jest", "jest"), ("grunt-jest", "jest", "jest"),
     ("vite-plus", "vitest", "vitest"),
 )  # fmt: skip
-_SCRIPT: Final = re.compile(r"\.[cm]?[jt]sx?$")
 _TYPESCRIPT: Final = re.compile(r"\.[cm]?tsx?$")
 _QUOTED_SCRIPTS: Final = re.compile(r"['\"`]([\w@./{},*-]{1,200}\.[cm]?[jt]sx?)['\"`]")
 _MAX_SETTINGS: Final = 100_000
 _MAX_PATTERNS: Final = 200
-_TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(^|/)(test-d|type-tests?|dtslint|types/test)/")
-_TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
 _CONFIGS: Final = {
     "vitest": re.compile(r"vite(st)?\.([\w-]+\.)?(config|workspace)\.|vitest\."), "mocha": re.compile(r"\.mocharc"),
     "jest": re.compile(r"jest\.([\w-]+\.)?config\.|jest\.json$"), "ava": re.compile(r"ava\.config\."), "tap": re.compile(r"\.taprc"),
@@ -92,14 +90,14 @@ def find_suite(
 ) -> Suite:
     """The suite of a package, as far as the changed tests are concerned; these are read in `tests`, which has those that are new."""
     scripts = Scripts(tree, manifests)
-    if changed and all(_TYPES.search(path) for path in changed) and (suite := _of_types(package, scripts, tree)) is not None:
+    if changed and all(TYPES.search(path) for path in changed) and (suite := _of_types(package, scripts, tree)) is not None:
         return suite
     browsers: list[str] = []
     coarse: Suite | None = None
     other: Suite | None = None
     names: list[str] = [name for name in _PREFERRED if name in package.scripts]
     names += [name for name in package.scripts if name not in names and re.search(r"test|unit|spec", name) and not _ASIDE.search(name)]
-    said = [kind for path in changed if _SCRIPT.search(path) and (kind := sniff(tests, path)) != "exit"]
+    said = [kind for path in changed if SCRIPT.search(path) and (kind := sniff(tests, path)) != "exit"]
     kinds = frozenset(kind for kind in said if kind is not None)
     suites = [_of_commands(package, name, scripts.expand(package, name), changed, tree, kinds=kinds) for name in names]
     if None not in said and (own := _of_kind(suites, kinds, changed, tree)) is not None:
@@ -127,6 +125,8 @@ def find_suite(
         browsers.append(MODE)
     elif inferred is not None:
         return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
+    if kinds and None not in said:
+        coarse = None  # the programs of its scripts are not what the changed tests are for
     return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
 
 
@@ -164,7 +164,7 @@ def _of_types(package: Manifest, scripts: Scripts, tree: Tree) -> Suite | None:
         for index, one in enumerate(commands):
             before = {0: tuple(builds_before(commands, index, tree))}
             run = recognise(one, tree)
-            if one.program in _TYPE_RUNNERS or (run is not None and any(flag.text.startswith("--typecheck") for flag in run.flags)):
+            if one.program in TYPE_RUNNERS or (run is not None and any(flag.text.startswith("--typecheck") for flag in run.flags)):
                 return Suite(package, (run or Run("exit", one, one.words),), before, name)
             if compiler is None and one.program in ("tsc", "vue-tsc", "tsgo") and is_check(one, tree):
                 compiler = Suite(package, (Run("exit", one, one.words),), before, name)
@@ -204,75 +204,12 @@ def _of_commands(
     browsers += [name for one in commands if (name := browser_of(one))]
     concerned = [(index, run) for index, run in found if run.framework in kinds or any(covers(run, path, tree) for path in changed)]
     known = [[pair for pair in pairs if pair[1].framework != "exit"] for pairs in (concerned, found)]
-    types = bool(changed) and all(_TYPES.search(path) for path in changed)
+    types = bool(changed) and all(TYPES.search(path) for path in changed)
     chosen = next(filter(None, (concerned if types else [], *known, concerned)), found)
     beside = [pair for pair in chosen if pair[1].framework != "karma"]
     chosen = (beside or chosen)[: _MAX_RUNS if known[1] else 20]
     before = {place: tuple(builds_before(commands, index, tree)) for place, (index, _) in enumerate(chosen)}
     return Suite(package, tuple(run for _, run in chosen), before, name, tuple(browsers))
-
-
-def covers(run: Run, path: str, tree: Tree) -> bool:
-    """Whether a run may run a test file; where its words do not tell, True."""
-    places = [*run.files]
-    if _TYPES.search(path) and run.framework != "vitest":
-        return run.command.program in _TYPE_RUNNERS
-    if run.command.program in _TYPE_RUNNERS:
-        return False
-    if not _SCRIPT.search(path):
-        return True  # data that any test may read
-    if not places or run.framework in ("karma", "uvu", "lab") or is_compiled(run, tree):
-        return True
-    if run.framework in ("jest", "vitest"):
-        return any(_matches(one.text, path) for one in places)
-    for one in places:
-        place = normal(one.text, run.command.directory)
-        if not one.plain or place is None or place in ("", path) or path.startswith(f"{place}/"):
-            return True
-        if re.search(r"[*?{\[]", place) and path in PathGlobs(
-            [f"/{glob}" for glob in _expanded(re.sub(r"[@+?!*]\(([^()]*)\)", _group, place))]
-        ):
-            return True
-    return False
-
-
-def _group(match: re.Match[str]) -> str:
-    return "{" + match[1].replace("|", ",") + "}"
-
-
-def _expanded(glob: str) -> list[str]:
-    match = re.search(r"\{([^{}]*)\}", glob)
-    groups = glob.count("{")
-    if match is None or groups > 6 or (groups > 1 and glob.count(",") > 24):
-        return [re.sub(r"\[[^\]]*\]", "?", glob)]
-    return [one for part in match[1].split(",") for one in _expanded(glob[: match.start()] + part + glob[match.end() :])]
-
-
-def _matches(pattern: str, path: str) -> bool:
-    plain = pattern.removeprefix("./")
-    if plain in path:
-        return True
-    try:
-        return len(pattern) < 200 and re.search(re.sub(r"[^\w./|()*+?\\^$-]", ".", plain), path) is not None
-    except re.error:
-        return True
-
-
-def is_compiled(run: Run, tree: Tree) -> bool:
-    """Whether a run's files are made by a build: none of the directories that it names is in the repository."""
-    places = []
-    for one in run.files:
-        fixed = re.split(r"[*?{\[(]", one.text)[0]
-        text = fixed if fixed == one.text else fixed.rpartition("/")[0]
-        places.append(normal(text, run.command.directory) if one.plain else None)
-    known = [place for place in places if place]
-    if not known or run.framework in ("jest", "vitest"):
-        return False
-    prefix = f"{run.command.directory}/" if run.command.directory else ""
-    made = all(place.removeprefix(prefix).partition("/")[0] in BUILT or place.removeprefix(prefix).startswith(".") for place in known)
-    return made and not any(
-        place in tree or tree.below(place) or any(f"{place}.{end}" in tree for end in ("js", "ts", "mjs", "cjs")) for place in known
-    )
 
 
 def _inferred(package: Manifest, root: Manifest, changed: Sequence[str], tree: Tree, tests: Tree, *, certain: bool) -> Run | None:
@@ -312,7 +249,7 @@ def _of_karma(changed: Sequence[str], package: Manifest, tree: Tree) -> bool:
     texts = [tree.read(join(package.directory, path)) or "" for path in _beside(package, tree) if _CONFIGS["karma"].match(path)]
     quoted = dict.fromkeys(_QUOTED_SCRIPTS.findall(" ".join(texts)[:_MAX_SETTINGS]))
     named = [path for one in quoted if (path := normal(one, package.directory))][:_MAX_PATTERNS]
-    globs = PathGlobs([f"/{glob}" for one in named for glob in _expanded(one)])
+    globs = PathGlobs([f"/{glob}" for one in named for glob in expanded(one)])
     return bool(changed) and all(path in globs for path in changed)
 
 

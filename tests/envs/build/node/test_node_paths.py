@@ -22,6 +22,8 @@ from podgym.envs.build.languages.node.paths import snapshot_of
         ("test/package.json", "", True, False),
         ("test/types.d.ts", "", True, False),
         ("test-d/index.test-d.ts", "expectType<string>(f())", True, True),
+        ("test-d/rename.ts", "expectType<string>(f())", True, True),
+        ("packages/a/dtslint/array.ts", "", True, True),
         ("jest.setup.js", "", True, False),
         ("src/testing.ts", "", False, False),
         ("mocha_test/concat.js", "describe('x', f)", True, True),

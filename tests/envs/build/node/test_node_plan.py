@@ -218,6 +218,7 @@ def test_mocha_that_is_there_for_karma_runs_nothing_by_itself(more: dict[str, st
         ("mocha", {"test/mocha.opts": "--recursive"}, "test/unit/a.js", ""),
         ("mocha", {"test/mocha.opts": "--exit\ntests/**/*.js"}, "tests/unit/a.js", ""),
         ("mocha", {".mocharc.json": '{"spec": "tests/**/*.js"}'}, "tests/unit/a.js", ""),
+        ("mocha", {".mocharc.json": '{"file": ["tests/all.js"]}'}, "tests/unit/a.js", ""),
         ("mocha --config x.json", {}, "tests/unit/a.js", ""),
     ],
 )
@@ -242,6 +243,55 @@ def test_a_runner_that_the_changed_tests_import_goes_before_one_that_may_run_any
     made = plan(files, "test/tape/a.js", fixed={"test/tape/a.js": test})
     assert made.framework == "tape"
     assert plan(files, "test/b.js").framework == "mocha"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "test"),
+    [
+        ("borp -p 'test/*.js'", "borp -p 'test/web/*.js'", "test/web/a.js"),
+        ("vitest run --dir packages", "vitest run --dir test", "test/a.test.js"),
+        ("jest --config=tests/unit/jest.config.js", "jest --config tests/more/jest.config.js", "tests/more/a.js"),
+    ],
+)
+def test_a_script_that_is_confined_to_other_files_is_passed_over(first: str, second: str, test: str) -> None:
+    dependencies = dict.fromkeys(("borp", "vitest", "jest"), "*")
+    package = {"scripts": {"test": first, "test:more": second}, "devDependencies": dependencies}
+    files = dict.fromkeys(("tests/unit/jest.config.js", "tests/more/jest.config.js"), "module.exports = {}")
+    script = plan({"package.json": package, **files}, test).tests[0].script
+    assert second.rpartition("/jest")[0].rpartition(" ")[2].strip("'") in script and first.partition(" ")[2].strip("'") not in script
+
+
+def test_a_program_of_a_package_is_not_what_tests_of_a_known_runner_are_for() -> None:
+    root = {"workspaces": ["packages/*"], "scripts": {"test": "vitest"}, "devDependencies": {"vitest": "3"}}
+    files = {"package.json": root, "packages/a/package.json": {"name": "a", "scripts": {"test:pack": "node ../../scripts/test-pack.js"}}}
+    test = "import { test } from 'vitest'\ntest('x', f)"
+    made = plan({**files, "scripts/test-pack.js": ""}, "packages/a/test/x.test.ts", fixed={"packages/a/test/x.test.ts": test})
+    assert (made.framework, made.root) == ("vitest", "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "built"),
+    [
+        ("alias: { 'b': r('./packages/b/src') }", False),
+        ("alias: [{ find: 'b', replacement: '/src' }]", False),
+        ("import { alias } from './alias'", False),
+        ("deps: { inline: ['b'] }", True),
+    ],
+)
+def test_a_sibling_that_settings_lead_to_the_source_of_is_not_built(settings: str, built: bool) -> None:
+    files = {
+        "package.json": {"workspaces": ["packages/*"]},
+        "vitest.config.ts": settings,
+        "alias.ts": "export const alias = { 'b': r('./packages/b/src/') }",
+        "packages/a/package.json": {
+            "name": "a",
+            "scripts": {"test": "vitest"},
+            "dependencies": {"b": "*"},
+            "devDependencies": {"vitest": "3"},
+        },
+        "packages/b/package.json": {"name": "b", "main": "dist/index.js", "scripts": {"build": "tsc"}},
+    }
+    assert ("packages/b 'npm run build'" in plan(files, "packages/a/test/x.test.ts").tests[0].script) is built
 
 
 def test_what_the_fix_adds_to_the_manifest_is_installed() -> None:
