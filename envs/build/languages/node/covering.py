@@ -6,26 +6,36 @@ import re
 from typing import Final
 
 from podgym.envs.build.languages.node.builds import BUILT
+from podgym.envs.build.languages.node.command import Command
 from podgym.envs.build.languages.node.manifest import normal
 from podgym.envs.build.languages.node.runners import Run
 from podgym.envs.build.languages.node.shell import Word, word
 from podgym.envs.build.tree import Tree
 from podgym.verifiers.paths import PathGlobs
 
-__all__ = ["SCRIPT", "TYPES", "TYPE_RUNNERS", "covers", "expanded", "is_compiled"]
+__all__ = ["SCRIPT", "MAYBE_TYPES", "TYPES", "checks_types", "covers", "expanded", "is_compiled"]
 
 SCRIPT: Final = re.compile(r"\.[cm]?[jt]sx?$")
-TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(^|/)(test-d|type-?tests?|__type-?tests__|dtslint|types/tests?)/")
-TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
+TYPES: Final = re.compile(
+    r"\.(test-d|tst)\.[cm]?tsx?$|(^|/)(test-d|type-?tests?|__type-?tests__|dtslint|types/tests?(?!.*\.(?:test|spec)\.))/"
+)
+MAYBE_TYPES: Final = re.compile(r"(^|/)tests?/types/.*\.[cm]?tsx?$")
+"""Of types where a program for them is there, or else of whatever is called so."""
+_TYPE_RUNNERS: Final = frozenset({"tsd", "tsd-check", "tstyche", "dtslint"})
+
+
+def checks_types(command: Command) -> bool:
+    """Whether a command is a program for tests of types, by itself or as a file that `node` runs."""
+    return any(one.text.rpartition("/")[2] in _TYPE_RUNNERS for one in command.words[:5])
 
 
 def covers(run: Run, path: str, tree: Tree) -> bool:
     """Whether a run may run a test file; where its words do not tell, True."""
     places = [*run.files, *_patterns(run)]
     if TYPES.search(path) and run.framework != "vitest":
-        return run.command.program in TYPE_RUNNERS
-    if run.command.program in TYPE_RUNNERS:
-        return False
+        return checks_types(run.command)
+    if checks_types(run.command):
+        return MAYBE_TYPES.search(path) is not None
     if not SCRIPT.search(path):
         return True  # data that any test may read
     if run.framework in ("karma", "uvu", "lab") or is_compiled(run, tree) or (not places and run.framework not in ("jest", "vitest")):

@@ -17,7 +17,7 @@ _GENERAL: Final = (
     "test-utils/", "test_utils/", "testutils/", "testutil/", "test-helpers/", "test-fixtures/", "test-support/", "/fixtures/", "*.snapshot",
     "mocha_test/", "mocha-test/", "unit_test/", "unit_tests/", "unit-test/", "unit-tests/", "node-tests/", "node_tests/", "jest-tests/",
     "integration-test/", "integration-tests/", "integration_test/", "integration_tests/",
-    "test-d/", "dtslint/", "type-tests/", "typetests/", "__typetests__/", "__type-tests__/",
+    "test-d/", "dtslint/", "*.tst.ts", "*.tst.tsx", "typetest/", "type-tests/", "typetests/", "__typetests__/", "__type-tests__/",
 )  # fmt: skip
 _SCRIPT: Final = re.compile(r"\.(?:[cm]?[jt]sx?|coffee|ls|vue|svelte)$", re.IGNORECASE)
 _NAMED: Final = re.compile(
@@ -33,7 +33,7 @@ _SETUP: Final = re.compile(
     r"(?:^|/)(?:[^/]*[._-])?(?:setup|teardown|helpers?|utils?|config|global|bootstrap|mocks?|fixtures?|common)[^/]*$", re.IGNORECASE
 )
 _TAP_SNAPSHOT: Final = re.compile(r"^((?:[^/]+/)*)tap-snapshots/(.+)\.test\.cjs$")
-_TYPES: Final = re.compile(r"\.test-d\.[cm]?tsx?$|(?:^|/)(?:test-d|dtslint|type-?tests?|__type-?tests__)/.*(?<!\.d)\.[cm]?tsx?$")
+_TYPES: Final = re.compile(r"\.(?:test-d|tst)\.[cm]?tsx?$|(?:^|/)(?:test-d|dtslint|type-?tests?|__type-?tests__)/.*(?<!\.d)\.[cm]?tsx?$")
 _SETTINGS: Final = re.compile(r"(?i)(?:jest|vitest)\.setup|setup-?tests?\.|.*\.config\.")
 _DATA_FOLDER: Final = re.compile(r"(?:^|/)(?:__snapshots__|__mocks__|__fixtures__|__testfixtures__|fixtures?|node_modules)(?:/|$)")
 _NO_DATA: Final = frozenset({"package.json", "package-lock.json", "README", "LICENSE", "Makefile", "Dockerfile"})

@@ -130,6 +130,8 @@ def _installed(name: str, command: Command, head: tuple[Word, ...], rest: tuple[
     """The runner of a package of npm whose entry `node` is given."""
     if name in _NAMED:
         return _run(_NAMED[name], command, head, rest)
+    if name in _COARSE:
+        return Run("exit", command, command.words)
     for subcommand, framework in _SUBCOMMANDS.get(name, ()):
         if rest and rest[0].text == subcommand:
             return _run(framework, command, (*head, rest[0]), rest[1:])

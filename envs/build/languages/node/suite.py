@@ -15,7 +15,7 @@ from podgym.envs.build.languages.node.browsers import MODE, browser_of, in_brows
 from podgym.envs.build.languages.node.builds import Build, builds_before
 from podgym.envs.build.languages.node.checks import is_check
 from podgym.envs.build.languages.node.command import Command, delegated
-from podgym.envs.build.languages.node.covering import SCRIPT, TYPE_RUNNERS, TYPES, covers, expanded, is_compiled
+from podgym.envs.build.languages.node.covering import MAYBE_TYPES, SCRIPT, TYPES, checks_types, covers, expanded, is_compiled
 from podgym.envs.build.languages.node.harness import exact, is_held
 from podgym.envs.build.languages.node.makefile import recipe
 from podgym.envs.build.languages.node.manifest import Manifest, join, normal
@@ -90,8 +90,8 @@ def find_suite(
 ) -> Suite:
     """The suite of a package, as far as the changed tests are concerned; these are read in `tests`, which has those that are new."""
     scripts = Scripts(tree, manifests)
-    if changed and all(TYPES.search(path) for path in changed) and (suite := _of_types(package, scripts, tree)) is not None:
-        return suite
+    if (types := _of_types(package, scripts, changed, tree)) is not None:
+        return types
     browsers: list[str] = []
     coarse: Suite | None = None
     other: Suite | None = None
@@ -125,9 +125,8 @@ def find_suite(
         browsers.append(MODE)
     elif inferred is not None:
         return Suite(package, tuple(_by_settings(inferred, changed, tree))[:_MAX_RUNS])
-    if kinds and None not in said:
-        coarse = None  # the programs of its scripts are not what the changed tests are for
-    return coarse or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
+    # Programs of its scripts are not what changed tests are for that import a runner.
+    return (coarse if not kinds or None in said else None) or Suite(package, browsers=tuple(dict.fromkeys(browsers)))
 
 
 def _of_kind(suites: Sequence[Suite], kinds: frozenset[Framework], changed: Sequence[str], tree: Tree) -> Suite | None:
@@ -151,8 +150,11 @@ def _names_any(suite: Suite, changed: Sequence[str], tree: Tree) -> bool:
     return any(covers(run, path, tree) for run in named for path in changed)
 
 
-def _of_types(package: Manifest, scripts: Scripts, tree: Tree) -> Suite | None:
-    """What checks the types of a package: a program for that, Vitest where it is told to, or else the compiler; each is one test."""
+def _of_types(package: Manifest, scripts: Scripts, changed: Sequence[str], tree: Tree) -> Suite | None:
+    """What checks the types of a package, where all changed tests are of types: a program for that, Vitest where it is told to, or else
+    the compiler; each is one test."""
+    if not changed or not (all(map(MAYBE_TYPES.search, changed)) or all(map(TYPES.search, changed))):
+        return None
     if any(
         _CONFIGS["vitest"].match(path) and "typecheck" in (tree.read(join(package.directory, path)) or "")
         for path in _beside(package, tree)
@@ -164,11 +166,11 @@ def _of_types(package: Manifest, scripts: Scripts, tree: Tree) -> Suite | None:
         for index, one in enumerate(commands):
             before = {0: tuple(builds_before(commands, index, tree))}
             run = recognise(one, tree)
-            if one.program in TYPE_RUNNERS or (run is not None and any(flag.text.startswith("--typecheck") for flag in run.flags)):
+            if checks_types(one) or (run is not None and any(flag.text.startswith("--typecheck") for flag in run.flags)):
                 return Suite(package, (run or Run("exit", one, one.words),), before, name)
             if compiler is None and one.program in ("tsc", "vue-tsc", "tsgo") and is_check(one, tree):
                 compiler = Suite(package, (Run("exit", one, one.words),), before, name)
-    return compiler
+    return compiler if all(map(TYPES.search, changed)) else None
 
 
 def _beside(package: Manifest, tree: Tree) -> list[str]:

@@ -24,6 +24,7 @@ from podgym.envs.build.languages.node.paths import snapshot_of
         ("test-d/index.test-d.ts", "expectType<string>(f())", True, True),
         ("test-d/rename.ts", "expectType<string>(f())", True, True),
         ("packages/a/dtslint/array.ts", "", True, True),
+        ("src/array.tst.ts", "", True, True),
         ("jest.setup.js", "", True, False),
         ("src/testing.ts", "", False, False),
         ("mocha_test/concat.js", "describe('x', f)", True, True),

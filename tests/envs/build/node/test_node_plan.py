@@ -359,6 +359,7 @@ def test_vitest_is_run_where_not_all_is_for_a_browser(script: str, config: str) 
         ({"test": "xo && ava && del-cli dist && tsc && tsd"}, "exec tsd )"),
         ({"test": "vitest run", "test:types": "vitest run --typecheck.only"}, "exec vitest run --typecheck.only"),
         ({"test": "jest", "types": "tsc --noEmit -p test-d"}, "exec tsc --noEmit -p test-d )"),
+        ({"test": "tsc && node --max-old-space-size=6144 ./node_modules/.bin/tsd && node --test"}, "6144 ./node_modules/.bin/tsd )"),
     ],
 )
 def test_tests_of_types_alone_are_run_by_what_checks_them(scripts: dict[str, str], line: str) -> None:
@@ -368,6 +369,12 @@ def test_tests_of_types_alone_are_run_by_what_checks_them(scripts: dict[str, str
     assert line in command.script and "exec ava" not in command.script and "exec jest" not in command.script
     (command,) = plan(files, "test-d/index.test-d.ts", "test/a.js").tests
     assert line not in command.script
+
+
+@pytest.mark.parametrize(("scripts", "framework"), [({"types": "tsd"}, "node"), ({"types": "tsc --noEmit"}, "mocha")])
+def test_a_folder_of_types_has_tests_of_types_where_a_program_for_them_is(scripts: dict[str, str], framework: str) -> None:
+    package = {"scripts": {"test": "mocha test/*.js", **scripts}, "devDependencies": {"mocha": "10"}}
+    assert plan({"package.json": package}, "test/types/a.test.ts").framework == framework
 
 
 @pytest.mark.parametrize("snapshot", ["test/snapshots/a.js.snap", "tap-snapshots/test/a.js.test.cjs"])
