@@ -19,7 +19,10 @@ _LIBRARY_NAME = re.compile(r"test(ing|_?utils?|cases?|suites?|helpers?|tools?|da
 """A name that a wide pattern (`test*.py`) takes in, and that helpers have; one in a directory of tests belongs to them all the same."""
 _RUNNABLE_AMONG_TESTS = re.compile(r"[A-Z]\w*Tests?\.py")
 """A name that is a test's only in a directory of tests."""
-_SURE_DIRECTORIES = frozenset({"tests", "unittests", "unit_tests", "functional_tests", "integration_tests"})
+_SURE_DIRECTORIES = frozenset(
+    ("tests", "unittests", "unit_tests", "functional_tests", "integration_tests", "test-data", "test_data", "testdata")
+)
+"""In small letters."""
 _APART = _SURE_DIRECTORIES | {"test", "testing", "t"}
 """At the top, tests are kept apart from the packages there."""
 _LIKELY_DIRECTORIES = frozenset({"test", "testing"})
@@ -29,8 +32,8 @@ class PythonTestPaths:
     """Tells tests from source among the paths of one project; `patterns` are those that pytest is told to look for."""
 
     def __init__(self, paths: Iterable[str], patterns: Iterable[str] = ()) -> None:
-        # A pattern of every file, in a project whose tests have a directory of their own, tells nothing.
-        self._patterns = tuple(pattern for pattern in patterns if pattern.rpartition("/")[2] not in ("*", "*.py"))
+        # A pattern of every file, or of every package, in a project whose tests have a directory of their own, tells nothing.
+        self._patterns = tuple(pattern for pattern in patterns if pattern.rpartition("/")[2] not in ("*", "*.py", "__init__.py"))
         self._packages: set[str] = set()
         self._holding_tests: set[str] = set()
         self._apart = False
@@ -64,7 +67,7 @@ class PythonTestPaths:
 
     def _is_test_directory(self, directory: str) -> bool:
         parent, _, name = directory.rpartition("/")
-        if name in _SURE_DIRECTORIES:
+        if name.lower() in _SURE_DIRECTORIES:
             return True
         if name not in _LIKELY_DIRECTORIES:
             return False

@@ -60,6 +60,8 @@ def test_renamed_and_deleted_test_files(history, source) -> None:
     [
         ("tests/data/x.json", True),
         ("pkg/tests/test_x.py", True),
+        ("Tests/images/x.ico", True),
+        ("pkg/test-data/unit/x.test", True),
         ("pkg/test/client.py", False),
         ("pkg/testing/__init__.py", False),
         ("other/test/client.py", True),
@@ -88,11 +90,16 @@ def test_paths_of_tests(path: str, expected: bool) -> None:
         ("pkg/check_parser.py", True, True),
         ("pkg/specs/parser.py", True, True),
         ("pkg/check_parser.c", False, False),
+        ("pkg/core/__init__.py", False, False),
         ("pkg/parser.py", False, False),
     ],
 )
 def test_what_pytest_is_told_to_look_for_is_a_test(path: str, is_test: bool, runnable: bool) -> None:
-    files = {"pytest.ini": "[pytest]\npython_files = check_*.py\n    */specs/*_.py */specs/p*.py *.py\n", "pkg/__init__.py": "", path: ""}
+    files = {
+        "pytest.ini": "[pytest]\npython_files = check_*.py __init__.py\n    */specs/*_.py */specs/p*.py *.py\n",
+        "pkg/__init__.py": "",
+        path: "",
+    }
     kinds = PYTHON.test_paths(Tree(files, lambda name: files[name].encode()))
     assert (kinds.is_test(path), kinds.is_runnable(path)) == (is_test, runnable)
 
