@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable
 from typing import Final
 
-from podgym.envs.build.languages.go.source import constraint_tags
+from podgym.envs.build.languages.go.source import constraint_tags, refused_tags
 from podgym.envs.build.tree import Tree
 
 __all__ = ["build_tags"]
@@ -18,7 +18,7 @@ _TAG: Final = re.compile(r"[A-Za-z_][\w.]{0,60}")
 
 
 def build_tags(tree: Tree, root: str, commands: Iterable[str], go_flags: str, changed_tests: Iterable[str]) -> tuple[str, ...]:
-    """Tags of every run of the tests, and those without which a changed test file is left out."""
+    """Tags of every run of the tests, and those without which a changed test file is left out, but none that leaves another one out."""
     lines = list(commands)
     for place in dict.fromkeys((f"{root}/" if root else "", "")):
         for name in _RECIPES:
@@ -28,9 +28,11 @@ def build_tags(tree: Tree, root: str, commands: Iterable[str], go_flags: str, ch
     if runs and all("-tags" in run for run in runs):
         tags |= dict.fromkeys(next(filter(None, map(_tags, runs)), []))
     tags |= dict.fromkeys(_tags(go_flags))
-    for path in changed_tests:
-        tags |= dict.fromkeys(constraint_tags(tree.read(path) or ""))
-    return tuple(tag for tag in tags if _TAG.fullmatch(tag))
+    refused: set[str] = set()
+    for text in (tree.read(path) or "" for path in changed_tests):
+        tags |= dict.fromkeys(constraint_tags(text))
+        refused |= refused_tags(text)
+    return tuple(tag for tag in tags if _TAG.fullmatch(tag) and tag not in refused)
 
 
 def _tags(arguments: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from podgym.envs.build.languages.native.debian import LIBRARIES, PKGCONFIG
 
-__all__ = ["constraint_tags", "debian_packages", "imports_of", "uses_cgo"]
+__all__ = ["constraint_tags", "debian_packages", "imports_of", "refused_tags", "uses_cgo"]
 
 _IMPORT: Final = re.compile(r'^import\s+(?:[\w.]+\s+)?"([^"\s]+)"|^import\s*\(([^)]*)\)', re.MULTILINE)
 _QUOTED: Final = re.compile(r'"([^"\s]+)"')
@@ -80,13 +80,23 @@ def debian_packages(texts: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def constraint_tags(text: str) -> list[str]:
     """Tags of the project's own without which a file is left out of every build on Linux."""
-    head = text[:5000]
-    lines = _BUILD.findall(head) or _OLD_BUILD.findall(head)
     found: dict[str, None] = {}
-    for line in lines:
+    for line in _constraints(text):
         for word in _TAG.findall(line):
             if not word.startswith("!") and not _KNOWN.fullmatch(word):
                 found[word] = None
         if any(word in ("linux", "unix", "amd64") for word in _TAG.findall(line)) and "||" in line:
             return []
     return list(found)
+
+
+def refused_tags(text: str) -> set[str]:
+    """Tags of the project's own with which a file is left out."""
+    words = (word for line in _constraints(text) if "||" not in line for word in _TAG.findall(line))
+    found = {word.removeprefix("!").strip() for word in words if word.startswith("!")}
+    return {tag for tag in found if not _KNOWN.fullmatch(tag)}
+
+
+def _constraints(text: str) -> list[str]:
+    head = text[:5000]
+    return _BUILD.findall(head) or _OLD_BUILD.findall(head)

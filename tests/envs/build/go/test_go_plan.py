@@ -120,6 +120,8 @@ def test_tags_come_from_ci_only_where_every_run_has_them() -> None:
     assert "-tags=netgo,osusergo ./..." in plan(SINGLE, ci=always).tests[0].script
     changed = {**SINGLE, "calc/calc_test.go": "//go:build integration\n\npackage calc\n"}
     assert "-tags=integration" in plan(changed).tests[0].script and "-tags=integration" in plan(changed).install[0].run
+    contrary = {**changed, "calc/unit_test.go": "//go:build !integration\n\npackage calc\n"}
+    assert "-tags" not in plan(contrary, tests=("calc/calc_test.go", "calc/unit_test.go")).tests[0].script
 
 
 def test_vendored_modules_are_not_fetched() -> None:
