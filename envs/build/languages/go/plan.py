@@ -31,7 +31,7 @@ from podgym.envs.build.languages.go.script import (
     prelude,
     run_script,
 )
-from podgym.envs.build.languages.go.source import debian_packages, uses_cgo
+from podgym.envs.build.languages.go.source import debian_packages, tests_of, uses_cgo
 from podgym.envs.build.languages.go.toolchain import choose_go, needed, pinned_go
 from podgym.envs.build.plan import BuildPlan
 from podgym.envs.build.tree import Tree
@@ -43,6 +43,10 @@ __all__ = ["plan_go"]
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
 _MAX_PACKAGES: Final = 60
 """A module with more packages of tests is tested where the fix touches it."""
+_WHOLE: Final = 1.1
+"""Of the suite's time, what go gives each package: none that is slow hides that the suite is, and that the changed tests must do."""
+_PART: Final = 0.6
+"""The same, where the changed tests run alone: one that hangs leaves a report."""
 _MAX_GOMOD: Final = 40_000
 _MAX_SOURCES: Final = 3000
 
@@ -98,16 +102,16 @@ class _Plan:
         if cgo:
             self.notes.append("has C in it: compiled by the image's gcc")
 
-        def command(unit: Unit, chosen: Sequence[str]) -> TestCommand:
+        def command(unit: Unit, chosen: Sequence[str], share: float, only: Sequence[str] = ()) -> TestCommand:
             return TestCommand(
                 framework="program",
-                script=run_script(unit, chosen, timeout_s=0.6 * request.suite_timeout_s),
+                script=run_script(unit, chosen, timeout_s=share * request.suite_timeout_s, only=only),
                 report=ReportSource(format="go-json", max_bytes=64 << 20),
                 env={**env, **unit.env},
                 timeout_s=request.suite_timeout_s,
             )
 
-        changed = [(unit, self.packages_of(paths, unit.directory)) for unit, paths in zip(units, by_module.values(), strict=True)]
+        changed = [(unit, self.packages_of(paths, unit.directory), paths) for unit, paths in zip(units, by_module.values(), strict=True)]
         first = next(iter(by_module))
         return BuildPlan(
             language="go",
@@ -124,8 +128,8 @@ class _Plan:
             dependencies=(Step(run=start + download_script(fetched), timeout_s=request.step_timeout_s),) if fetched else (),
             install=tuple(Step(run=start + text, timeout_s=request.step_timeout_s) for text in install),
             env={**env, **(units[0].env if len(units) == 1 else {})},
-            tests=tuple(command(unit, unit.packages) for unit in units),
-            changed=tuple(command(unit, chosen) for unit, chosen in changed if chosen),
+            tests=tuple(command(unit, unit.packages, _WHOLE) for unit in units),
+            changed=tuple(command(unit, chosen, _PART, self.names_of(paths)) for unit, chosen, paths in changed if chosen),
             limits=_LIMITS,
             notes=tuple(dict.fromkeys(self.notes)),
         )
@@ -179,6 +183,11 @@ class _Plan:
                 directory = posixpath.dirname(path.removeprefix(prefix))
                 found[f"./{directory}" if directory else "."] = None
         return tuple(found)
+
+    def names_of(self, paths: Iterable[str]) -> list[str]:
+        """Test functions of files; none where one of the files does not tell its own."""
+        found = [tests_of(self.request.fixed.read(path) or "") for path in paths if path.endswith("_test.go")]
+        return list(dict.fromkeys(name for names in found for name in names)) if all(found) else []
 
     def has_source(self, directory: str) -> bool:
         """Whether a package of the base has more than tests."""

@@ -233,9 +233,11 @@ def extra_script(unit: Unit, gomod: str) -> str:
     )
 
 
-def run_script(unit: Unit, packages: Sequence[str], *, timeout_s: float) -> str:
-    """Runs the tests of a unit; the report is what is printed."""
+def run_script(unit: Unit, packages: Sequence[str], *, timeout_s: float, only: Sequence[str] = ()) -> str:
+    """Runs the tests of a unit, or `only` those of them; the report is what is printed. A package is stopped after `timeout_s`."""
     words = f"-json -count=1 -vet=off -p 2 -timeout {max(60, int(timeout_s))}s"
+    names = shlex.quote(f"^({'|'.join(only)})$")
+    words += f" -run {names}" if only else ""
     return (
         f'export PATH="{_GOPATH}/bin:$PATH"\ncd {shlex.quote(unit.place)} || exit 96\n'
         f"GOFLAGS=$(cat {_STATE}/flags.{unit.name} 2>/dev/null) || GOFLAGS=\n"

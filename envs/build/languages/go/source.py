@@ -8,7 +8,7 @@ from typing import Final
 
 from podgym.envs.build.languages.native.debian import LIBRARIES, PKGCONFIG
 
-__all__ = ["constraint_tags", "debian_packages", "imports_of", "refused_tags", "uses_cgo"]
+__all__ = ["constraint_tags", "debian_packages", "imports_of", "refused_tags", "tests_of", "uses_cgo"]
 
 _IMPORT: Final = re.compile(r'^import\s+(?:[\w.]+\s+)?"([^"\s]+)"|^import\s*\(([^)]*)\)', re.MULTILINE)
 _QUOTED: Final = re.compile(r'"([^"\s]+)"')
@@ -18,6 +18,10 @@ _LIBRARY: Final = re.compile(r"^\s*(?://|\*)?\s*#cgo\s+(?P<when>[\w!,. ]*?)\s*LD
 _BUILD: Final = re.compile(r"^//go:build\s+(.+)$", re.MULTILINE)
 _OLD_BUILD: Final = re.compile(r"^//\s*\+build\s+(.+)$", re.MULTILINE)
 _TAG: Final = re.compile(r"!?\s*[\w.]+")
+
+_TEST: Final = re.compile(r"^func (?:Test|Example|Fuzz)(?:[^a-z(\s]\w*)?(?=\()", re.MULTILINE)
+_METHOD: Final = re.compile(r"^func \([^)\n]*\) Test\w*\(", re.MULTILINE)
+"""A test of a suite, which a function in whatever file runs."""
 
 _KNOWN: Final = re.compile(
     r"aix|android|darwin|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9|solaris|unix|wasip1|windows|zos"
@@ -52,6 +56,11 @@ def imports_of(text: str) -> list[str]:
     for single, block in _IMPORT.findall(text[:100_000]):
         found += [single] if single else _QUOTED.findall(re.sub(r"//[^\n]*", "", block))
     return found
+
+
+def tests_of(text: str) -> list[str]:
+    """Functions that `go test` runs; none where the file's tests are methods too."""
+    return [] if _METHOD.search(text) else [match[0].removeprefix("func ") for match in _TEST.finditer(text)]
 
 
 def uses_cgo(text: str) -> bool:

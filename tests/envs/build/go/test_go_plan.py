@@ -38,7 +38,7 @@ def test_a_module_is_compiled_and_tested_offline() -> None:
     assert (made.language, made.build_system, made.framework, made.name, made.toolchain) == ("go", "go", "go test", "example.org/a", "1.22")
     assert made.manifests == ("go.mod", "go.sum")
     (command,) = made.tests
-    assert "exec go test -json -count=1 -vet=off -p 2 -timeout 540s  ./..." in command.script
+    assert "exec go test -json -count=1 -vet=off -p 2 -timeout 990s  ./..." in command.script
     assert command.env["GOPROXY"] == "off" and command.env["GOTOOLCHAIN"] == "local"
     assert command.report is not None and command.report.format == "go-json"
     assert made.changed[0].script.rstrip().endswith(" ./calc")
@@ -105,6 +105,22 @@ def test_a_module_that_its_workspace_does_not_use_is_compiled_alone() -> None:
     files["go.work"] = "go 1.23\nuse (\n\t.\n\t./other\n)\n"
     made = plan(files)
     assert "GOWORK" not in made.tests[0].env and made.toolchain == "1.23"
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        (
+            "func TestA(t *testing.T) {}\nfunc Testing() {}\nfunc ExampleB_c() {}\nfunc FuzzD(f *testing.F) {}\n",
+            " -run '^(TestA|ExampleB_c|FuzzD)$'",
+        ),
+        ("func TestSuite(t *testing.T) {}\nfunc (s *Suite) TestA() {}\n", ""),
+        ("func helper() {}\n", ""),
+    ],
+)
+def test_of_a_suite_that_takes_too_long_the_functions_of_the_changed_files_are_left(text: str, only: str) -> None:
+    made = plan({**SINGLE, "calc/calc_test.go": f"package calc\n\n{text}"})
+    assert made.changed[0].script.rstrip().endswith(f" -timeout 540s{only}  ./calc")
 
 
 def test_large_modules_are_tested_where_the_fix_touches_them() -> None:
