@@ -16,7 +16,7 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.java.gradleadded import added_to_gradle
 from podgym.envs.build.languages.java.gradlebuild import BUILD_FILES, SETTINGS, GradleBuild, find_build, runs_on
-from podgym.envs.build.languages.java.gradletools import get_gradle, gradle_properties, gradle_wrapper, init_script
+from podgym.envs.build.languages.java.gradletools import GRADLE_FLAGS, get_gradle, gradle_properties, gradle_wrapper, init_script
 from podgym.envs.build.languages.java.jdk import JavaNeeds, Jdk, choose_jdk, major, pinned_java
 from podgym.envs.build.languages.java.paths import SOURCES, JavaTestPaths, class_of, source_set
 from podgym.envs.build.languages.java.settings import BIN, trusted
@@ -42,8 +42,7 @@ def plan_gradle(request: PlanRequest) -> BuildPlan:
         )
     tests, notes = _tasks(build, request)
     directories = [directory for directory, _ in tests]
-    text = build.about(directories)
-    if re.search(r"com\.android\.(?:application|library|test)|\bandroid\s*\{", text):
+    if build.android(directories):
         raise BuildError(
             "The project is built with the Android SDK, which no base image has.",
             stage="plan",
@@ -158,7 +157,9 @@ class _Commands:
     def install(self) -> tuple[Step, ...]:
         """One class of tests a task, online; then offline."""
         run = prelude(self._request.exports) + added_to_gradle(self._build, self._request.base)
-        run += _INSTALL.format(top=shlex.quote(self._build.root or "."), warm=self._line(self._warm()), plain=self._line({}))
+        run += _INSTALL.format(
+            top=shlex.quote(self._build.root or "."), warm=self._line(self._warm()), plain=self._line({}), flags=GRADLE_FLAGS
+        )
         return (Step(run=run, timeout_s=self._request.step_timeout_s),)
 
     def command(self, classes: Mapping[tuple[str, str], Sequence[str]] | None = None) -> TestCommand:
@@ -241,16 +242,28 @@ class _Commands:
 
 _INSTALL: Final = """\
 cd {top}
-{warm} || {{ echo 'once more, after a failure' >&2; {warm}; }} || ran=$?
+seen=$(mktemp)
+warm() {{
+  {{ code=0; {warm} 2>&1 || code=$?; echo "$code" > "$seen.code"; }} | tee "$seen" >&2
+  return "$(cat "$seen.code")"
+}}
+# A project for Android cannot even be configured without the SDK.
+on_demand() {{
+  grep -qE 'SDK location not found|ANDROID_(HOME|SDK_ROOT)' "$seen" || return 0
+  echo --configure-on-demand >> {flags}
+  echo 'Gradle: projects that are not under test are not configured, because some need the Android SDK' >> "$log"
+}}
+warm || {{ on_demand; echo 'once more, after a failure' >&2; warm; }} || ran=$?
 [ "${{ran:-0}}" = 0 ] || find . -path '*/test-results/*/TEST-*.xml' | grep -q . ||
   {{ echo 'Gradle cannot build the projects under test: see above.' >&2; exit 1; }}
 PODGYM_ONLINE=
 export PODGYM_ONLINE
-if {warm} > /dev/null 2>&1; then
+if warm > /dev/null 2>&1; then
   echo 'Gradle: built and tested offline' >> "$log"
 else
   echo 'Gradle: the build or a test fails offline; running all tests once with the network' >> "$log"
   PODGYM_ONLINE=1 {plain} > /dev/null 2>&1 || true
 fi
 find . -path '*/test-results/*/TEST-*.xml' -exec rm -f {{}} +
+rm -f "$seen" "$seen.code"
 """

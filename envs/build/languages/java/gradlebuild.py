@@ -36,6 +36,10 @@ _DIRECTORY: Final = re.compile(
 )
 _COMMENT: Final = re.compile(r"^\s*(?://|\*|/\*).*$", re.MULTILINE)
 _TOOLCHAIN: Final = re.compile(r"(?:JavaLanguageVersion\.of|jvmToolchain)\s*\(\s*(?:JavaLanguageVersion\.of\(\s*)?[\"']?([\w.]+)")
+_ANDROID: Final = re.compile(
+    r"com\.android\.(?:application|library|test)\b|\bandroid\s*\{|\b(?:id|alias)\s*\(?\s*[\"']?[\w.-]*\bandroid[\w.-]*", re.IGNORECASE
+)
+_NOT_APPLIED: Final = re.compile(r"^.*\bapply[ (]{1,3}false\b.*$", re.MULTILINE)
 _LEVEL: Final = re.compile(
     r"(?:\b(?:source|target)Compatibility\s*(?:=|\.set\(|\s)\s*|\boptions\.release\s*(?:=|\.set\()\s*|\bjvmTarget\s*(?:=|\.set\()\s*)"
     r"(?:JavaVersion\.(?:toVersion\()?|JvmTarget\.JVM_)?[\"']?(?:VERSION_)?([\w.]+)"
@@ -96,7 +100,9 @@ class GradleBuild:
             path = ":" + name.replace("/", ":").strip(":")
             stated = moved.get(name) or moved.get(path)
             directory = posixpath.normpath(self._path(stated if stated is not None else path[1:].replace(":", "/")))
-            if self.tree.below(directory):
+            if not self.tree.below(directory):
+                directory = self._by_name.get(path.rpartition(":")[2], "")
+            if directory:
                 found[directory] = path
         for path in self.tree.named(*BUILD_FILES):
             # Settings that compute what they include mostly name a project as its directory.
@@ -111,6 +117,15 @@ class GradleBuild:
             ):
                 found[directory] = ":" + below.replace("/", ":")
         return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        """Directories with a script by name, those of an ambiguous name left out: settings may move projects by code."""
+        scripts = (path for path in self.tree.below(self.root) if path.endswith((".gradle", ".gradle.kts")))
+        found: dict[str, set[str]] = {}
+        for directory in map(posixpath.dirname, scripts):
+            found.setdefault(posixpath.basename(directory), set()).add(self._path(directory))
+        return {name: places.pop() for name, places in found.items() if name and len(places) == 1}
 
     def owner(self, path: str) -> str | None:
         """Directory of the project that a file belongs to; None outside of the build."""
@@ -133,6 +148,12 @@ class GradleBuild:
         """Text of what configures these projects: their own scripts, and those that all share."""
         others = {directory for directory in self.projects if directory != self.root} - set(directories)
         return "\n".join(text for path, text in self.scripts.items() if posixpath.dirname(path) not in others)
+
+    def android(self, directories: Iterable[str]) -> bool:
+        """Whether the scripts in these directories, or the root's, apply a plug-in that needs the Android SDK."""
+        wanted = {self.root, *directories}
+        mine = (text for path, text in self.scripts.items() if posixpath.dirname(path) in wanted and not path.endswith(".toml"))
+        return any(_ANDROID.search(_NOT_APPLIED.sub("", text)) for text in mine)
 
     @cached_property
     def names(self) -> dict[str, str]:

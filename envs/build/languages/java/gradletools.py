@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from podgym.envs.build.languages.java.settings import BIN, JDK, java_environment
 from podgym.envs.build.plan import TOOLS
 
-__all__ = ["get_gradle", "gradle_properties", "gradle_wrapper", "init_script"]
+__all__ = ["GRADLE_FLAGS", "get_gradle", "gradle_properties", "gradle_wrapper", "init_script"]
 
 _HOME: Final = f"{TOOLS}/gradle-home"
+GRADLE_FLAGS: Final = f"{TOOLS}/gradle-flags"
+"""A file with what Gradle is told besides in every run; it need not be there."""
 _MEMORY: Final = re.compile(r"-Xmx\d+[kKmMgG]?")
 
 _GET: Final = """\
@@ -66,7 +68,8 @@ def gradle_wrapper(wanted: int) -> str:
         "unset GRADLE_OPTS GRADLE_HOME",
         "offline=--offline",
         '[ -z "${PODGYM_ONLINE:-}" ] || offline=',
-        f'exec {TOOLS}/gradle-program $offline --no-daemon --console=plain --no-build-cache --init-script {TOOLS}/init.gradle "$@"',
+        f"flags=$(cat {GRADLE_FLAGS} 2>/dev/null)",
+        f'exec {TOOLS}/gradle-program $offline $flags --no-daemon --console=plain --no-build-cache --init-script {TOOLS}/init.gradle "$@"',
     ]
     return "\n".join(lines) + "\n"
 

@@ -50,6 +50,14 @@ def test_groovy_settings() -> None:
     assert GradleBuild(tree(files), "").projects == {"": "", "a": ":a", "x/b": ":b", "c/d": ":c:d"}
 
 
+def test_a_project_that_the_settings_move_by_code_is_known_by_its_name() -> None:
+    settings = 'include("inline", "proxy", "doc")\nrootProject.children.forEach { it.projectDir = File(settingsDir, "parts/${it.name}") }\n'
+    files = {"settings.gradle.kts": settings, "build.gradle": "", "parts/inline/inline.gradle": "", "parts/proxy/build.gradle.kts": ""}
+    build = GradleBuild(tree({**files, "a/doc/doc.gradle": "", "b/doc/doc.gradle": ""}), "")
+    assert build.projects == {"": "", "parts/inline": ":inline", "parts/proxy": ":proxy"}
+    assert build.owner("parts/inline/src/test/java/a/BTest.java") == "parts/inline"
+
+
 def test_the_tasks_of_the_touched_projects() -> None:
     tests = ["api/src/test/java/a/BTest.java", "api/src/integrationTest/java/a/FlowTest.java"]
     plan = JAVA.plan(request(BUILD, source=["api/src/main/java/a/B.java"], tests=tests))
@@ -158,6 +166,16 @@ def test_android_is_refused() -> None:
     with pytest.raises(BuildError) as caught:
         JAVA.plan(request(files, tests=["app/src/test/java/ATest.java"]))
     assert caught.value.reason == "unsupported_build"
+
+
+@pytest.mark.parametrize("line", ['id("com.android.library")', "alias(libs.plugins.android.library)", "id 'shop.android-app'"])
+def test_a_project_beside_android_s_is_built_for_the_jvm(line: str) -> None:
+    root = f"plugins {{\n    {line} apply false\n}}\n"
+    files = {**BUILD, "build.gradle.kts": root, "app/build.gradle.kts": f"plugins {{ {line} }}\n", "app/src/test/java/ATest.java": ""}
+    plan = JAVA.plan(request(files, tests=["api/src/test/java/a/BTest.java"]))
+    assert ":api:test" in plan.tests[0].script and "--configure-on-demand" in plan.install[0].run
+    with pytest.raises(BuildError, match="Android SDK"):
+        JAVA.plan(request(files, tests=["app/src/test/java/ATest.java"]))
 
 
 ANDROID = {"build.gradle": "plugins { id 'com.android.library' }\n", "src/test/java/a/BTest.java": TEST.format("BTest")}
