@@ -24,9 +24,9 @@ _MAX_LINE: Final = 4096
 _PROFILE: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,60}")
 _OTHER_WORK: Final = re.compile(
     r"(?i).*(?:release|sign|gpg|deploy|publish|stag(?:e|ing)|ossrh|central|sonar|cover|jacoco|javadoc|docs?$|site|docker|native|graal|bench"
-    r"|perf|checkstyle|format|spotless|quality|static|analysis|errorprone|owasp|license|e2e|integration|(?:^|-)its?$|dist|assembl|skip).*"
+    r"|perf|checkstyle|format|spotless|quality|static|analysis|errorprone|owasp|license|e2e|integration|(?:^|-)its?$|dist|assembl|skip|slow).*"
 )
-"""Profiles that release, measure or look at the code, or need more than a JDK."""
+"""Profiles that release, measure or look at the code, need more than a JDK, or add the tests that take long."""
 _DECIDES: Final = re.compile(
     r"(?i).*(?:skip|pass(?:word|phrase)|token|secret|deploy|gpg|sonar|fail|surefire|failsafe|argline|fork|parallel|thread).*"
     r"|test|it\.test|groups|excludedgroups|maven\.(?:test|repo|ext|multi).*|user\..*|java\..*|style\..*"
