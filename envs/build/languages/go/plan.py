@@ -17,7 +17,7 @@ from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.contract import PlanRequest
 from podgym.envs.build.languages.debian import lacking
 from podgym.envs.build.languages.go.arguments import build_tags
-from podgym.envs.build.languages.go.generate import generators
+from podgym.envs.build.languages.go.generate import generators, unmade
 from podgym.envs.build.languages.go.gomod import GoMod, Modules, differing
 from podgym.envs.build.languages.go.legacy import import_path, pinned_modules
 from podgym.envs.build.languages.go.script import (
@@ -170,7 +170,7 @@ class _Plan:
             tracked=tuple(file for file in ("go.mod", "go.sum") if f"{prefix}{file}" in request.base),
             vendor=vendored and f"{prefix}vendor/modules.txt" in request.base,
             link=link,
-            generators=generators(request.ci),
+            generators=tuple(dict.fromkeys((*generators(request.ci), *unmade(request.base, top)))),
             alone=directory is not None and self.base.workspace(directory) is not None and not self.base.in_workspace(directory),
         )
 

@@ -192,6 +192,21 @@ def test_ci_s_generators_are_kept_for_tests_that_do_not_compile_without() -> Non
     assert "timeout 600 sh -c ''" in plan(SINGLE).install[0].run
 
 
+def test_what_go_generate_lines_make_and_the_repository_lacks_is_made_where_tests_do_not_compile() -> None:
+    files = {
+        **SINGLE,
+        "tools.go": '//go:build tools\n\npackage a\n\nimport _ "go.uber.org/mock/mockgen"\nimport _ "example.org/unused"\n',
+        "calc/calc.go": "package calc\n\n//go:generate mockgen -destination mocks/calc.go . Calc\n//go:generate go run a.go -o there.go\n",
+        "calc/there.go": "package calc\n",
+        "kind/kind.go": "package kind\n\n//go:generate stringer -type=Kind\n",
+        "kind/kind_string.go": "package kind\n",
+        "web/auto.go": "package web\n\n//go:generate go run ../script.go -o=files.go ../gui\n",
+    }
+    made = plan(files).install[0].run.replace("'\\''", "'")
+    lines = ("&& go install go.uber.org/mock/mockgen\n", 'cd "/testbed"/calc && go generate .\n', 'cd "/testbed"/web && go generate .')
+    assert all(line in made for line in lines) and "unused" not in made and "/kind && " not in made
+
+
 def test_a_repository_without_go_is_refused() -> None:
     with pytest.raises(BuildError) as caught:
         plan({"a.c": ""}, source=(), tests=())
