@@ -1,4 +1,5 @@
-"""Which build system a fix is built with where a repository has several: the one that its CI runs, else Maven.
+"""Which build system a fix is built with where a repository has several: the one that its CI runs, else Maven; but a project with files
+of Gradle's and without a POM is none of Maven's, wherever there is a POM above it.
 
 One that cannot be had, or whose files ask for what is not to be had, leaves the project to the other.
 """
@@ -6,7 +7,7 @@ One that cannot be had, or whose files ask for what is not to be had, leaves the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from podgym.envs.build.errors import BuildError
@@ -36,7 +37,7 @@ _PLANS: Final[dict[str, Callable[[PlanRequest], BuildPlan]]] = {"maven": plan_ma
 def plan_java(request: PlanRequest) -> BuildPlan:
     """Raises `BuildError` (stage plan)."""
     changed = [path for path in (*request.changed_tests, *request.changed_source) if "/" in path or path.endswith(".java")]
-    covered = {"maven": _covered(request, changed, "pom.xml"), "gradle": _covered(request, changed, *_GRADLE)}
+    covered = {"maven": _covered(request, changed, "pom.xml", without=_GRADLE), "gradle": _covered(request, changed, *_GRADLE)}
     if not any(covered.values()):
         other = next((name for file, name in _OTHERS.items() if request.fixed.named(file)), "")
         raise BuildError(
@@ -72,9 +73,10 @@ def plan_java(request: PlanRequest) -> BuildPlan:
     )
 
 
-def _covered(request: PlanRequest, changed: Iterable[str], *names: str) -> int:
-    """How many changed files have such a build file above them."""
-    return sum(request.fixed.nearest(path, *names) is not None for path in changed)
+def _covered(request: PlanRequest, changed: Iterable[str], *names: str, without: Sequence[str] = ()) -> int:
+    """How many changed files have such a build file above them, and none of `without` nearer to them."""
+    places = ((request.fixed.nearest(path, *names), request.fixed.nearest(path, *without)) for path in changed)
+    return sum(mine is not None and len(mine) >= len(other or "") for mine, other in places)
 
 
 def _uses(commands: Iterable[str], program: str) -> int:

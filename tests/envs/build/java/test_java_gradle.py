@@ -161,6 +161,14 @@ def test_where_both_are_there_ci_decides(commands: tuple[str, ...], system: str)
     assert "both Maven and Gradle" in plan.notes[0]
 
 
+def test_a_project_without_a_pom_is_none_of_maven_s() -> None:
+    files = {**BUILD, "pom.xml": pom("<modules><module>other</module></modules>"), "other/pom.xml": pom("", artifact="other")}
+    asked = request(files, tests=["api/src/test/java/a/BTest.java"], commands=("mvn -B verify",))
+    assert JAVA.plan(asked).build_system == "gradle"
+    with pytest.raises(BuildError, match="built by gradle, which cannot be had"):
+        JAVA.plan(replace(asked, without=frozenset({"gradle"})))
+
+
 def test_android_is_refused() -> None:
     files = {"app/build.gradle": "plugins { id 'com.android.application' }\n", "app/src/test/java/ATest.java": TEST.format("ATest")}
     with pytest.raises(BuildError) as caught:
@@ -185,7 +193,7 @@ def test_one_that_cannot_be_had_or_would_not_do_leaves_the_project_to_the_other(
     asked = request({**ANDROID, "pom.xml": pom("")}, tests=["src/test/java/a/BTest.java"], commands=["gradle test"])
     plan = JAVA.plan(asked)
     assert plan.build_system == "maven" and "gradle would not do: The project is built with the Android SDK" in plan.notes[1]
-    asked = request({**BUILD, "pom.xml": pom("")}, tests=["api/src/test/java/a/BTest.java"], commands=["./gradlew check"])
+    asked = request({**BUILD, "api/pom.xml": pom("")}, tests=["api/src/test/java/a/BTest.java"], commands=["./gradlew check"])
     assert JAVA.plan(asked).build_system == "gradle"
     assert JAVA.plan(replace(asked, without=frozenset({"gradle"}))).build_system == "maven"
     with pytest.raises(BuildError, match="cannot be had here") as caught:
