@@ -28,9 +28,10 @@ _NAME: Final = re.compile(r"Test.*|.*Tests?|.*TestCase|.*IT|IT.*|.*ITCase|.*Spec
 _ROOT_NAME: Final = re.compile(r".*Tests?|.*TestCase|Test[A-Z].*|.*IT|.*Spec")
 _INTEGRATION: Final = re.compile(r"IT.*|.*IT|.*ITCase")
 _SAYS: Final = re.compile(
-    r"(?:^|[\s{};])@(?:\w+\.)*(?:Test|ParameterizedTest|RepeatedTest|TestFactory|TestTemplate|Property|Theory|ArchTest|RunWith|Suite)\b"
+    r"(?:^|[\s{};])@(?:\w+\.)*(?:\w{0,60}Test|TestFactory|TestTemplate|Property|Theory|RunWith|Suite)\b"
     r"|\bextends\s+[\w.]*(?:TestCase|Specification)\b|:\s*\w+Spec\b"
 )
+"""An annotation of a project's own that ends with `Test` stands for JUnit's."""
 _PACKAGE: Final = re.compile(r"^[ \t]*package[ \t]+([\w.]+)", re.MULTILINE)
 _TOPS: Final = frozenset({"com", "org", "net", "io", "de", "main", "java"})
 """Where packages mostly begin, for files that do not say it."""

@@ -15,6 +15,8 @@ FILES = {
     "src/test/java/a/Helper.java": "class Helper {}",
     "src/test/java/a/TestUtils.java": "class TestUtils { static int x; }",
     "src/test/java/a/CheckSomething.java": TEST.format("CheckSomething"),
+    "src/test/java/a/Issue1.java": "class Issue1 {\n  @ProcessorTest\n  void a() {}\n}",
+    "src/test/java/a/Shown.java": "class Shown {\n  @VisibleForTesting\n  void a() {}\n}",
     "src/test/java/a/AbstractStore.java": "abstract class AbstractStore {\n  @Test void a() {}\n}",
     "src/test/java/a/StoreTest.java": "class StoreTest extends AbstractStoreTest {}",
     "src/test/java/a/Old.java": "public class Old extends junit.framework.TestCase { public void testA() {} }",
@@ -38,7 +40,7 @@ FILES = {
 }
 RUNNABLE = {
     "src/test/java/a/BTest.java", "src/test/java/a/CheckSomething.java", "src/test/java/a/AbstractStore.java",
-    "src/test/java/a/StoreTest.java",
+    "src/test/java/a/StoreTest.java", "src/test/java/a/Issue1.java",
     "src/test/java/a/Old.java", "src/test/groovy/a/BSpec.groovy", "src/test/kotlin/a/KTest.kt", "src/it/java/a/RunIT.java",
     "src/test-jdk17/java/a/RecordTest.java", "core/src/integrationTest/java/a/FlowTest.java", "mp/src/jvmTest/kotlin/a/PTest.kt",
     "test/a/FlatTest.java",
