@@ -129,8 +129,13 @@ class MavenScript:
         return [name for name in dict.fromkeys(names) if re.fullmatch(r"[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+", name)]
 
     def _functions(self) -> str:
+        scope = self._scope
+        outside = dict.fromkeys(place for pom in scope.built for place in scope.reactor.outside(pom))
         return FUNCTIONS.format(
-            tools=TOOLS, marks=MARKS, modules=" ".join(shlex.quote(self._scope.place(pom)) for pom in self._scope.built)
+            tools=TOOLS,
+            marks=MARKS,
+            modules=" ".join(shlex.quote(scope.place(pom)) for pom in scope.built),
+            outside=shlex.join(posixpath.relpath(place, scope.root.directory or ".") for place in outside),
         )
 
     def _build(self, extra: str) -> str:

@@ -39,7 +39,8 @@ renew() {{
   later=
   for module in {modules}; do
     if [ -z "$later" ] && [ -e {tools}/built ]; then
-      [ -n "$(find "$module/pom.xml" "$module/src" -newer {tools}/built -print 2>/dev/null | head -n 1)" ] || continue
+      set -- "$module/pom.xml" "$module/src" "$module/test" {outside}
+      [ -n "$(find "$@" -newer {tools}/built -print 2>/dev/null | head -n 1)" ] || continue
     fi
     later=1
     rm -rf "$module/target/classes" "$module/target/test-classes" "$module/target/maven-status" "$module/target"/*.jar \\

@@ -144,14 +144,35 @@ class Reactor:
         return found
 
     def owner(self, path: str) -> Pom | None:
-        """The module that a file belongs to: the deepest one above it."""
+        """The module that a file belongs to: the one that states a directory above it, or the deepest one above it."""
         directory = path
         while directory:
             directory = posixpath.dirname(directory)
-            pom = self.poms.get(f"{directory}/pom.xml" if directory else "pom.xml")
+            pom = self._elsewhere.get(directory) or self.poms.get(f"{directory}/pom.xml" if directory else "pom.xml")
             if pom is not None:
                 return pom
         return None
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, Pom]:
+        """Directories of sources outside of the module that states them; of several modules the one whose tests are there too."""
+        found: dict[str, Pom] = {}
+        for pom in sorted(self.poms.values(), key=lambda one: one.project.first("build", "testSourceDirectory") is None):
+            for place in self.outside(pom):
+                found.setdefault(place, pom)
+        return found
+
+    def outside(self, pom: Pom) -> list[str]:
+        """Directories of sources that a module states and that are not its own."""
+        found = []
+        for name in ("sourceDirectory", "testSourceDirectory"):
+            stated = self.value(pom, pom.project.value("build", name))
+            stated = re.sub(r"^\$\{(?:project\.)?basedir\}/", "", stated)
+            place = posixpath.normpath(posixpath.join(pom.directory or ".", stated)) if stated else ""
+            own = not pom.directory or f"{place}/".startswith(f"{pom.directory}/")
+            if place and not own and not place.startswith(("../", "/")) and "$" not in place:
+                found.append(place)
+        return found
 
     @cached_property
     def _needs(self) -> dict[str, list[Pom]]:

@@ -126,12 +126,11 @@ def _classes(tree: Tree, kinds: JavaTestPaths, paths: Sequence[str]) -> tuple[st
 def _warm(base: Tree, reactor: Reactor, pom: Pom, changed: Sequence[str]) -> str:
     """A small class of tests of the module in the base: its own run fetches what only a run of tests fetches."""
     kinds = JavaTestPaths(base)
-    prefix = f"{pom.directory}/src/" if pom.directory else "src/"
     for path in changed:
-        if path in base and path.startswith(prefix) and kinds.is_runnable(path) and not is_integration(path):
+        if path in base and reactor.owner(path) is pom and kinds.is_runnable(path) and not is_integration(path):
             return class_of(path)
-    others = (path for path in base.paths if path.startswith(prefix) and path.endswith(SOURCES) and not is_integration(path))
+    others = (path for path in base.paths if path.endswith(SOURCES) and not is_integration(path) and reactor.owner(path) is pom)
     for path in sorted(others, key=lambda path: (not class_of(path).endswith(("Test", "Tests", "Spec")), path))[:_MAX_READ]:
-        if kinds.is_runnable(path) and reactor.owner(path) is pom and "abstract class" not in (base.read(path) or ""):
+        if kinds.is_runnable(path) and "abstract class" not in (base.read(path) or ""):
             return class_of(path)
     return ""

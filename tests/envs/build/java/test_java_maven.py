@@ -82,6 +82,26 @@ def test_modules_are_tested_with_what_they_need_each_level_on_its_own() -> None:
     shell_is_sound(plan)
 
 
+def test_a_module_s_sources_may_lie_outside_of_it_and_in_other_directories() -> None:
+    apart = "<build><sourceDirectory>../src/main/java</sourceDirectory>{0}</build>"
+    tests = "<testSourceDirectory>${project.basedir}/../src/test/java</testSourceDirectory>"
+    files = {
+        "pom.xml": pom("<packaging>pom</packaging><modules><module>notes</module><module>made</module><module>flat</module></modules>"),
+        "notes/pom.xml": child("notes", apart.format("")),
+        "made/pom.xml": child("made", apart.format(tests)),
+        "flat/pom.xml": child("flat", "<build><testSourceDirectory>test</testSourceDirectory></build>"),
+        "src/main/java/a/B.java": "class B {}",
+        "src/test/java/a/BTest.java": TEST.format("BTest"),
+        "flat/test/a/FlatTest.java": TEST.format("FlatTest"),
+    }
+    plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["src/test/java/a/BTest.java"]))
+    assert "tested made\n" in plan.tests[0].script and "tested notes" not in plan.tests[0].script
+    assert "-Dtest=BTest" in plan.install[0].run and '"$module/test" src/main/java src/test/java\n' in plan.tests[0].script
+    shell_is_sound(plan)
+    plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["flat/test/a/FlatTest.java"]))
+    assert "-Dtest=FlatTest" in plan.install[0].run
+
+
 def test_a_module_that_the_fix_makes_is_built_where_it_is() -> None:
     base = {path: text for path, text in MODULES.items() if not path.startswith("web/")}
     base["pom.xml"] = MODULES["pom.xml"].replace("<module>web</module>", "")
