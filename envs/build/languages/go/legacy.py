@@ -37,8 +37,15 @@ def import_path(tree: Tree, ci: Iterable[str]) -> tuple[str, str]:
         return votes.most_common(1)[0][0], "what the sources import"
     for path in tree.paths:
         if "/" not in path and path.lower().startswith("readme") and (match := _GET.search(tree.read(path) or "")):
-            return match[1].removesuffix("/...").rstrip("./"), path
+            return _above_commands(tree, match[1].removesuffix("/...").rstrip("./")), path
     return "example.org/project", "nothing: no path is named"
+
+
+def _above_commands(tree: Tree, path: str) -> str:
+    """What is left of a path without the directories of the repository that it ends with (`cmd/tool`)."""
+    directories = {one.rpartition("/")[0] for one in tree.paths if one.endswith(".go")}
+    parts = path.split("/")
+    return "/".join(next((parts[:count] for count in range(2, len(parts)) if "/".join(parts[count:]) in directories), parts))
 
 
 def _votes(tree: Tree, sources: Iterable[str]) -> Counter[str]:

@@ -89,6 +89,7 @@ def test_files_belong_to_the_module_above_them() -> None:
             "import",
         ),
         ({"a.go": "package a\n", "README.md": "Run `go get -u github.com/me/a/...`\n"}, "github.com/me/a", "README"),
+        ({"a.go": "package a\n", "cmd/a/m.go": "", "README.md": "`go get github.com/me/a/cmd/a`\n"}, "github.com/me/a", "README"),
         ({"a.go": "package a\n"}, "example.org/project", "nothing"),
     ],
 )
