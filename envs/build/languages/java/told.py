@@ -28,7 +28,7 @@ _OTHER_WORK: Final = re.compile(
 )
 """Profiles that release, measure or look at the code, need more than a JDK, or add the tests that take long."""
 _DECIDES: Final = re.compile(
-    r"(?i).*(?:skip|pass(?:word|phrase)|token|secret|deploy|gpg|sonar|fail|surefire|failsafe|argline|fork|parallel|thread).*"
+    r"(?i).*(?:skip|docker|pass(?:word|phrase)|token|secret|deploy|gpg|sonar|fail|surefire|failsafe|argline|fork|parallel|thread).*"
     r"|test|it\.test|groups|excludedgroups|maven\.(?:test|repo|ext|multi).*|user\..*|java\..*|style\..*"
 )
 _VALUE: Final = re.compile(r"[\w.:/@+,-]{0,200}")

@@ -115,12 +115,12 @@ def test_a_module_that_the_fix_makes_is_built_where_it_is() -> None:
 
 def test_what_ci_tells_every_run_of_the_tests_is_told_too() -> None:
     profiles = "".join(f"<profile><id>{name}</id></profile>" for name in ("jdk9", "release", "AlsoSlowTests"))
-    body = f"<profiles>{profiles}</profiles><url>${{flavour}}</url>"
+    body = f"<profiles>{profiles}</profiles><url>${{flavour}} ${{docker.tests}}</url>"
     files = {**PLAIN, "pom.xml": pom(body)}
     asked = {"source": ["src/main/java/a/B.java"], "tests": ["src/test/java/a/BTest.java"]}
     commands = [
-        "./mvnw -B verify -Pjdk9,release,AlsoSlowTests,unknown -Dflavour=a/b -DskipITs -Dother=1",
-        "cd x && mvn test -P jdk9,AlsoSlowTests -D flavour=a/b -DskipITs | tee log",
+        "./mvnw -B verify -Pjdk9,release,AlsoSlowTests,unknown -Ddocker.tests=true -Dflavour=a/b -DskipITs -Dother=1",
+        "cd x && mvn test -P jdk9,AlsoSlowTests -Ddocker.tests=true -D flavour=a/b -DskipITs | tee log",
         "mvn deploy -DskipTests",
         "mvn package -DskipTests -Pnone",
     ]
