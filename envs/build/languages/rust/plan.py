@@ -42,6 +42,8 @@ __all__ = ["plan_rust"]
 
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
 _UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
+_TESTING: Final = re.compile(r"\bcargo\s+(?:\+\S+\s+)?(?:test|t|nextest)\b")
+_OF_A_LINE: Final = re.compile(r"\b(?:CARGO_BUILD_)?RUSTFLAGS=(?:[\"']([^\"']{0,400})[\"']|(\S{0,400}))")
 _CUTS: Final = (1, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)
 """Days after the commit as of which dependencies are resolved; a later one only where an earlier one is not possible."""
 _MAX_STUBS: Final = 400
@@ -141,7 +143,10 @@ def _lock(root: str) -> str:
 def _flags(request: PlanRequest, config: str, *, newer: bool) -> list[str]:
     """For rustc. New compilers warn of more, which is an error where a project denies warnings."""
     flags = ["--cap-lints=warn"] if newer else []
-    said = " ".join(value for name, value in request.ci.env.items() if name in ("RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"))
+    testing = [step for step in request.ci.steps if _TESTING.search(step.line)]
+    places = [request.ci.env, *(step.env for step in testing)]
+    said = " ".join(value for env in places for name, value in env.items() if name in ("RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"))
+    said += " ".join(found[1] or found[2] for step in testing for found in _OF_A_LINE.finditer(step.line))
     for name in dict.fromkeys(_UNSTABLE_FLAG.findall(said)):
         if name not in config:
             flags.append(f"--cfg={name}")

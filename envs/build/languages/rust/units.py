@@ -17,7 +17,10 @@ from podgym.envs.build.tree import Tree
 
 __all__ = ["Found", "changed_selection", "find_units"]
 
-_LIBTEST_LIKE: Final = re.compile(r"\blibtest_mimic\b|\bdatatest_stable\b|\blibtest_lexarg\b|\btest_main!|\bdir_test\b|\brstest_reuse\b")
+_LIBTEST_LIKE: Final = re.compile(
+    r"\blibtest_mimic\b|\blibtest2\w*\b|\bdatatest_stable\b|\blibtest_lexarg\b|\btest_main!|\bdir_test\b|\brstest_reuse\b"
+    r"|\btoml_test_harness\b|\btryfn\b|\bsnapbox::harness\b"
+)
 _MAX_FILES: Final = 400
 
 
@@ -53,8 +56,8 @@ def find_units(request: PlanRequest) -> Found:
     for package in touched.values():
         groups.setdefault(base.root_of(package.directory), []).append(package)
     wanted = {base.root_of(package.directory) for package in tests.values()} or set(list(groups)[:1])
-    stated = {root: test_arguments(request.ci.commands, request.base, root) for root in wanted}
-    changed = (*request.changed_tests, *request.changed_source)
+    stated = {root: test_arguments(request.ci, request.base, root) for root in wanted}
+    trees, asked = (request.base, request.fixed), (request.changed_tests, request.changed_source)
     units: list[Unit] = []
     chosen: list[Package] = []
     batches = [(root, batch) for root, packages in groups.items() if root in wanted for batch in _batches(packages)]
@@ -71,7 +74,7 @@ def find_units(request: PlanRequest) -> Found:
             Unit(
                 root=root,
                 packages=tuple((package.directory, package.name) for package in packages),
-                candidates=tuple(one.words for one in features_of(features, packages, request.fixed, changed)),
+                candidates=tuple(one.words for one in features_of(features, packages, trees, *asked)),
                 name=str(number),
                 targets=tuple((one.name, one.path) for one in programs),
                 others=tuple(word for kind, word in others if any(package.kind(kind) for package in packages)),
@@ -99,6 +102,11 @@ def changed_selection(request: PlanRequest, base: Cargo, unit: Unit) -> tuple[st
             continue
         target = next((one for one in package.kind("test") if one.path == path), None)
         target = target or next((one for one in package.kind("test") if path in modules_of(request.fixed, one.path)), None)
+        # Modules that a macro names lie beside their root, where it has a directory of its own.
+        target = target or next(
+            (one for one in package.kind("test") if one.path.endswith("/main.rs") and path.startswith(one.path.removesuffix("main.rs"))),
+            None,
+        )
         if target is not None:
             words[f"--test={target.name}"] = None
         elif package.kind("lib"):

@@ -5,7 +5,7 @@ import pytest
 from podgym_test_kit.plans import plan_of, request
 
 from podgym.envs.build.catalogue import Catalogue
-from podgym.envs.build.ci import CiFacts
+from podgym.envs.build.ci import CiFacts, CiStep
 from podgym.envs.build.errors import BuildError
 from podgym.envs.build.languages.rust import RUST
 from podgym.envs.build.languages.rust.configuration import host_target
@@ -201,3 +201,43 @@ def test_names_from_the_repository_are_quoted() -> None:
     script = made.tests[0].script.replace("exec cargo", "printf '%s|'")
     out = subprocess.run(["sh", "-c", script], env={"HOME": "/h", "PATH": "/usr/bin:/bin"}, capture_output=True, check=True).stdout.decode()
     assert "file:///testbed/x'; rm -rf $HOME#app" in out.split("|")
+
+
+GATED = f"{MANIFEST}[features]\ndefault = []\none = []\ntwo = []\nthree = []\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "changed", "words"),
+    [
+        ({"tests/it/main.rs": '#![cfg(all(unix, feature = "one"))]\nmod b;\n', "tests/it/b.rs": ""}, "tests/it/b.rs", "--features one"),
+        ({"tests/it.rs": '#[cfg(feature = "two")]\n#[path = "by/b.rs"]\nmod b;\n', "tests/by/b.rs": ""}, "tests/by/b.rs", "--features two"),
+        ({"tests/it.rs": '#![cfg(feature = "two")]\nautomod::dir!("tests/by");\n', "tests/by/b.rs": ""}, "tests/by/b.rs", "--features two"),
+        ({"tests/b.rs": '#[test] fn t() {}\n#[cfg(feature = "three")]\n#[test]\nfn u() {}\n'}, "tests/b.rs", "--features three"),
+        ({"tests/b.rs": '#![cfg(any(windows, all(feature = "one", not(miri))))]\n'}, "tests/b.rs", "--features one"),
+        ({"tests/b.rs": '#![cfg(not(feature = "two"))]\n'}, "tests/b.rs", "--features one"),
+    ],
+)
+def test_a_changed_test_is_compiled_whatever_it_depends_on(files: dict[str, str], changed: str, words: str) -> None:
+    commands = ("cargo test --features one", "cargo test --features one,two") if "one" in words else ("cargo test",)
+    made = plan({**SINGLE, "Cargo.toml": GATED}, files, tests=(changed,), ci=CiFacts(commands=commands))
+    assert f"words='{words}" in made.tests[0].script
+    assert f"--test={changed.split('/')[1].removesuffix('.rs').replace('by', 'it')}" in made.changed[0].script
+
+
+def test_features_are_those_of_the_files_that_the_fix_changes_alone() -> None:
+    before = '#[cfg(feature = "three")]\n#[test]\nfn u() {}\n'
+    made = plan({**SINGLE, "Cargo.toml": GATED, "tests/a.rs": before}, {"tests/a.rs": f"{before}#[test]\nfn v() {{}}\n"})
+    assert "words=''" in made.tests[0].script
+
+
+def test_variables_of_ci_and_of_recipes_are_known() -> None:
+    step = CiStep(line="cargo test --features $WITH", env={"WITH": "one,two", "RUSTFLAGS": "-Dwarnings --cfg app_unstable"})
+    made = plan({**SINGLE, "Cargo.toml": GATED}, ci=CiFacts(steps=(step,)))
+    assert "words='--features one,two'" in made.tests[0].script and "--cfg=app_unstable" in made.dependencies[0].run
+    recipes = "WITH := one,three\ntest:\n\tcargo test --features $(WITH)\n"
+    assert "words='--features one,three'" in plan({**SINGLE, "Cargo.toml": GATED, "Makefile": recipes}).tests[0].script
+
+
+def test_threads_are_those_of_tests_that_are_run_here() -> None:
+    commands = ("cargo test --target x86_64-unknown-linux-gnu -- --test-threads=1", "cargo test")
+    assert "--test-threads" not in plan(SINGLE, ci=CiFacts(commands=commands)).tests[0].script
