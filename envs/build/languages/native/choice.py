@@ -148,6 +148,8 @@ def _mentions(choice: Choice, changed_tests: Sequence[str]) -> bool:
     """Whether a build file names a changed test, by its name or its stem."""
     if choice.cmake is not None:
         text = "\n".join(choice.cmake.texts.values())
+        if re.search(r"\bfile\s*\(\s*GLOB", text, re.IGNORECASE):
+            return True
     elif choice.autotools is not None:
         text = choice.autotools.text
     else:

@@ -53,7 +53,13 @@ _IDLE: Final = re.compile(
     r"|WERROR|WARNINGS_AS_ERRORS?|CLANG_TIDY|CPPCHECK|IWYU|LTO|IPO|SANITIZERS?|ASAN|UBSAN|PRECOMPILED_HEADERS?)(?:_|$)", re.I
 )  # fmt: skip
 _SYSTEM: Final = re.compile(r"(?:SYSTEM|EXTERNAL|INSTALLED)_?(?:GTEST|GOOGLETEST|GMOCK|CATCH2?|DOCTEST|CMOCKA|UNITTEST)", re.I)
-_OF_A_JOB: Final = re.compile(r"LIBCXX|CLANG|MODULE|SINGLE|HEADER_ONLY|CROSS|ARM|32|NO_EXCEPTIONS|NO_RTTI|MINIMAL|AMALGAM", re.I)
+_OF_A_JOB: Final = re.compile(
+    r"LIBCXX|CLANG|MODULE|SINGLE|HEADER_ONLY|CROSS|ARM|32|NO_EXCEPTIONS|NO_RTTI|MINIMAL|AMALGAM|QEMU|EMULAT|CCACHE"
+    r"|(?:^|_)(?:CI|AVX\w*|SSE\w*|NEON|ALTIVEC|RVV)(?:_|$)", re.I
+)  # fmt: skip
+_CONDITIONAL: Final = re.compile(r"(?:^|_)(EXTRA|CONFIGURE)(?:_|$)", re.I)
+"""Tests that take long and are built only where they are what changes."""
+_NO_PREFIX: Final = re.compile(r"(?:UNIT_?)?TEST(?:S|ING)?|BUILD|ENABLE|WITH|USE", re.I)
 _AT_ONCE: Final = re.compile(r"POST_?BUILD|RUN_(?:UNIT_?)?TESTS?|TESTS?_(?:ON|AT|DURING)_BUILD", re.I)
 """Tests that are run by the build itself, which fails with them."""
 _FLAG: Final = re.compile(r"-D\s?([A-Za-z_]\w{0,80})(?::BOOL|:STRING)?=[\"']?([\w.+-]{1,60})(?=[\"'\s;&|)]|$)")
@@ -67,26 +73,44 @@ def switches(facts: CMakeFacts, changed: Sequence[str]) -> dict[str, str]:
     """Options that turn tests on, and what nothing but time depends on off."""
     parts = {part.upper() for path in changed for part in path.split("/")[:-1]}
     found: dict[str, str] = {"BUILD_TESTING": "ON"}
-    for name in sorted({*facts.options, *(word for word in facts.conditions if word.isupper() or word in facts.options)}):
-        option = facts.options.get(name)
+    for whole in sorted({*facts.options, *(word for word in facts.conditions if word.isupper() or word in facts.options)}):
+        option, name = facts.options.get(whole), _bare(facts, whole)
         if _AT_ONCE.search(name):
-            found[name] = "OFF"
+            found[whole] = "OFF"
         elif _SYSTEM.search(name) and option is not None:
-            found[name] = "ON"
+            found[whole] = "ON"
         elif _TEST.search(name) and not _NO_TEST.search(name):
+            aside = _CONDITIONAL.search(name)
             if option is None and not re.search(r"BUILD|ENABLE|WITH|TESTS$|TESTING$", name):
                 continue
-            found[name] = "OFF" if _NEGATIVE.search(name) else "ON"
+            if aside is not None and not any(aside[1].upper() in part for part in parts):
+                continue
+            found[whole] = "OFF" if _NEGATIVE.search(name) else "ON"
+            found |= {other: "ON" for other in (option.depends if option is not None else ()) if other in facts.options}
         elif option is not None and option.on and _IDLE.search(name) and not _NEGATIVE.search(name):
             words = {word for word in re.split(r"_", name.upper()) if len(word) > 3}
             if not any(word.rstrip("S") in part for word in words for part in parts):
-                found[name] = "OFF"
+                found[whole] = "OFF"
     return found
+
+
+def _bare(facts: CMakeFacts, name: str) -> str:
+    """A variable without the project's own name before it, which may be a word that means something: `BENCHMARK_ENABLE_TESTING`."""
+    for project in facts.projects:
+        plain = re.sub(r"\W", "_", project).upper()
+        for prefix in (plain, plain.rstrip("0123456789"), plain.removeprefix("LIB")):
+            if len(prefix) > 1 and name.upper().startswith(f"{prefix}_") and not _NO_PREFIX.fullmatch(prefix):
+                return name[len(prefix) + 1 :]
+    return name
 
 
 def ci_switches(facts: CMakeFacts, commands: Sequence[str], presets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Switches of the project that CI sets in one of its calls of CMake, or by the preset that the call names: the first call that
     speaks of tests, or the first. Where CI calls none, the first preset that speaks of tests."""
+
+    def speaks(call: Mapping[str, str]) -> bool:
+        return any(_TEST.search(_bare(facts, name)) for name in call)
+
     calls: list[dict[str, str]] = []
     standards: list[int] = []
     for command in commands:
@@ -98,8 +122,8 @@ def ci_switches(facts: CMakeFacts, commands: Sequence[str], presets: Mapping[str
         if call := _known(facts, given):
             calls.append(call)
     if not calls:
-        calls = [call for call in (_known(facts, given) for given in presets.values()) if any(map(_TEST.search, call))]
-    found = next((call for call in calls if any(_TEST.search(name) for name in call)), calls[0] if calls else {})
+        calls = [call for given in presets.values() if speaks(call := _known(facts, given))]
+    found = next((call for call in calls if speaks(call)), calls[0] if calls else {})
     if standards and not facts.standard and min(standards) > _DEFAULT_STANDARD:
         found["CMAKE_CXX_STANDARD"] = str(min(standards))
     return found
@@ -109,7 +133,7 @@ def _known(facts: CMakeFacts, given: Mapping[str, str]) -> dict[str, str]:
     """Of these variables those that the project declares, and that are not for one job of CI."""
     found: dict[str, str] = {}
     for name, value in given.items():
-        if name.startswith("CMAKE_") or any(pattern.search(name) for pattern in (_IDLE, _NO_TEST, _OF_A_JOB)):
+        if name.startswith("CMAKE_") or any(pattern.search(_bare(facts, name)) for pattern in (_IDLE, _NO_TEST, _OF_A_JOB)):
             continue
         if name in facts.options and value.lower() in _WORDS:
             found[name] = _WORDS[value.lower()]
@@ -169,7 +193,10 @@ else say "not installed: cmake {wanted}"; fi
 def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence[str], ci: Sequence[str], exports: dict[str, str]) -> str:
     """The step that configures and builds."""
     own = switches(facts, changed)
-    theirs = {name: value for name, value in ci_switches(facts, ci, read_presets(tree, root)).items() if name not in own}
+    theirs = ci_switches(facts, ci, read_presets(tree, root))
+    # What CI leaves out of the tests is nothing that can be had everywhere.
+    own |= {name: value for name, value in theirs.items() if name in own and value == "ON" and _NEGATIVE.search(_bare(facts, name))}
+    theirs = {name: value for name, value in theirs.items() if name not in own}
     first = _arguments({**own, **theirs})
     second = _arguments(own)
     sources = _sources(facts, tree)

@@ -21,6 +21,9 @@ _TEMPLATES: Final = (".cmake.in", "cmakelists.txt.in", "cmakelists.in")
 _CASES: Final = frozenset({"gtest_discover_tests", "gtest_add_tests", "catch_discover_tests", "doctest_discover_tests", "parsecatchtests"})
 _REMOTE: Final = re.compile(r"(?!file:)[a-z+]{2,20}://|git@", re.I)
 _BUILDS_TESTS: Final = re.compile(r"(?:build[-_]?)?(?:all[-_]?)?(?:unit[-_]?)?tests?(?:[-_]?(?:build|all))?", re.I)
+_MODULES: Final = frozenset({"ctest", "googletest", "catch", "catchaddtests", "parseandaddcatchtests", "doctest"})
+"""What is known by these names declares no test until it is called."""
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w{0,100}")
 _STRUCTURE: Final = frozenset({"project", "add_library", "add_executable", "add_custom_target", "add_subdirectory"})
 _FALSE: Final = frozenset({"", "off", "0", "false", "no", "n"})
 
@@ -32,6 +35,8 @@ class Option:
     name: str
     on: bool
     """Its default, as far as it is a plain one."""
+    depends: tuple[str, ...] = ()
+    """Switches without which it is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class CMakeFacts:
     asked: list[str] = field(default_factory=list)
     """Where standards are asked for."""
     texts: dict[str, str] = field(default_factory=dict)
+    included: set[str] = field(default_factory=set)
+    """Names of modules, in lower case."""
     added: set[str] = field(default_factory=set)
     """Last parts of directories that are added to another's build."""
     aside: list[str] = field(default_factory=list)
@@ -89,7 +96,7 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
     facts = CMakeFacts()
     seen = 0
     apart: dict[str, tuple[int, list[str]]] = {}
-    for path in tree.below(root):
+    for path in sorted(tree.below(root), key=lambda path: "/" in path):
         name = posixpath.basename(path).lower()
         if vendored(path) or not (name == "cmakelists.txt" or name.endswith((".cmake", *_TEMPLATES))):
             continue
@@ -116,6 +123,9 @@ def read_cmake(tree: Tree, root: str) -> CMakeFacts:
         if not any(part in facts.added for part in directory.split("/")) and "$" not in "".join(facts.added):
             facts.tests -= tests
             facts.names = [name for name in facts.names if name not in names]
+    for path, text in facts.texts.items():
+        if (name := posixpath.basename(path).lower().removesuffix(".cmake")) in facts.included and name not in _MODULES:
+            facts.tests += sum(command.name == "add_test" or command.name in _CASES for command in commands(text))
     return facts
 
 
@@ -125,15 +135,16 @@ def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -
         _target(facts, name, arguments, build_file=build_file)
     elif name == "cmake_minimum_required" and len(arguments) > 1 and top:
         facts.minimum = tuple(int(part) for part in re.findall(r"\d{1,4}", arguments[1].split("...", maxsplit=1)[0])[:3])
-    elif name in ("option", "cmake_dependent_option") and arguments:
-        facts.options.setdefault(arguments[0], Option(arguments[0], arguments[-1 if name == "option" else 2].lower() not in _FALSE)
-                                 if len(arguments) > 2 else Option(arguments[0], False))  # fmt: skip
-    elif name == "set" and "CACHE" in arguments and "BOOL" in arguments:
+    elif name in ("option", "cmake_dependent_option") and _VARIABLE.fullmatch(arguments[0] if arguments else ""):
+        facts.options.setdefault(arguments[0], _option(name, arguments))
+    elif name == "set" and "CACHE" in arguments and "BOOL" in arguments and _VARIABLE.fullmatch(arguments[0]):
         facts.options.setdefault(arguments[0], Option(arguments[0], arguments[1].lower() not in _FALSE))
     elif name == "set" and "CACHE" in arguments and "STRING" in arguments:
         facts.settings.add(arguments[0])
     elif name in ("if", "elseif"):
         facts.conditions.update(word for word in arguments if re.fullmatch(r"[A-Za-z_]\w+", word))
+    elif name == "include" and arguments and arguments[0] != "CTest":
+        facts.included.add(posixpath.basename(arguments[0]).lower().removesuffix(".cmake"))
     elif name in ("enable_testing", "add_test") or name in _CASES or (name == "include" and arguments[:1] == ("CTest",)):
         facts.tests += build_file
         facts.by_case = facts.by_case or name in _CASES
@@ -143,6 +154,13 @@ def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -
         facts.fetched += _fetched(name, arguments)
     else:
         _needs(facts, name, arguments)
+
+
+def _option(command: str, arguments: Sequence[str]) -> Option:
+    if command == "option" or len(arguments) < 4:
+        return Option(arguments[0], len(arguments) > 2 and arguments[-1 if command == "option" else 2].lower() not in _FALSE)
+    depends = re.sub(r"\bNOT\s+\w+", "", arguments[3])
+    return Option(arguments[0], arguments[2].lower() not in _FALSE, tuple(re.findall(r"[A-Za-z_]\w+", depends)))
 
 
 def _target(facts: CMakeFacts, name: str, arguments: Sequence[str], *, build_file: bool) -> None:

@@ -43,7 +43,19 @@ _MAX_FILES: Final = 300
 def meson_texts(tree: Tree, root: str) -> dict[str, str]:
     """Texts of the project's `meson.build` files by their path below `root`."""
     paths = [path for path in tree.below(root) if posixpath.basename(path) == "meson.build" and not vendored(path)]
-    return {path: text for path in paths[:_MAX_FILES] if (text := tree.read(posixpath.join(root, path))) is not None}
+    texts = {path: text for path in paths[:_MAX_FILES] if (text := tree.read(posixpath.join(root, path))) is not None}
+    reached, waiting = set[str](), ["meson.build"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached or path not in texts:
+            continue
+        reached.add(path)
+        calls = re.findall(r"\bsubdir\s*\(\s*([^)\n]{1,200})", texts[path])
+        if any(not re.match(r"'[\w./+-]+'", call) for call in calls):
+            return texts
+        waiting += [posixpath.normpath(posixpath.join(posixpath.dirname(path), call.split("'")[1], "meson.build")) for call in calls]
+    # The rest is a project of its own, as examples are.
+    return {path: text for path, text in texts.items() if path in reached}
 
 
 def _wraps(tree: Tree, root: str) -> dict[str, str]:

@@ -263,6 +263,61 @@ def test_options_that_are_switches_of_tests(name: str, default: str, value: str 
     assert switches(facts, ()).get(name) == value
 
 
+@pytest.mark.parametrize(
+    ("project", "text", "changed", "values"),
+    [
+        ("benchmark", 'option(BENCHMARK_ENABLE_TESTING "x" ON)', (), {"BENCHMARK_ENABLE_TESTING": "ON"}),
+        ("benchmark", 'option(BENCHMARK_ENABLE_EXCEPTIONS "x" ON)', (), {}),
+        ("rapidfuzz", 'option(RAPIDFUZZ_BUILD_TESTING "x" OFF)', (), {"RAPIDFUZZ_BUILD_TESTING": "ON"}),
+        ("Catch2", 'option(CATCH_BUILD_EXAMPLES "x" OFF)\noption(CATCH_BUILD_EXTRA_TESTS "x" OFF)', (), {}),
+        ("Catch2", 'option(CATCH_BUILD_EXTRA_TESTS "x" OFF)', ("tests/ExtraTests/a.cpp",), {"CATCH_BUILD_EXTRA_TESTS": "ON"}),
+        (
+            "Catch2",
+            'option(DEV "x" OFF)\ncmake_dependent_option(CATCH_BUILD_TESTING "x" ON "DEV;NOT OLD" OFF)',
+            (),
+            {"DEV": "ON", "CATCH_BUILD_TESTING": "ON"},
+        ),
+        ("any", 'option(CONFIG_TEST_${name} "x" OFF)', (), {}),
+    ],
+)
+def test_a_projects_name_before_a_switch_means_nothing(project: str, text: str, changed: tuple[str, ...], values: dict[str, str]) -> None:
+    whole = f"project({project})\n{text}\n"
+    facts = read_cmake(Tree(["CMakeLists.txt"], lambda _: whole.encode()), "")
+    assert switches(facts, changed) == {"BUILD_TESTING": "ON", **values}
+
+
+def test_what_ci_leaves_out_of_the_tests_is_left_out(plan: Planner) -> None:
+    text = CMAKE + 'option(SKIP_PORTABILITY_TEST "x" OFF)\noption(CALC_QEMU "x" OFF)\noption(CALC_CI "x" OFF)\n'
+    command = "cmake -S . -DSKIP_PORTABILITY_TEST=ON -DCALC_QEMU=ON -DCALC_CI=ON"
+    script = plan({"CMakeLists.txt": text, **SOURCES}, ci=CiFacts(commands=(command,))).install[0].run
+    assert "-DSKIP_PORTABILITY_TEST=ON" in script and "CALC_QEMU" not in script and "CALC_CI" not in script
+    assert "-DSKIP_PORTABILITY_TEST=OFF" in plan({"CMakeLists.txt": text, **SOURCES}).install[0].run
+
+
+def test_tests_that_an_included_file_declares(plan: Planner) -> None:
+    files = {"CMakeLists.txt": "project(calc C)\ninclude(cmake/calc_test.cmake)\n", **SOURCES}
+    files["cmake/calc_test.cmake"] = files["cmake/unused.cmake"] = "add_test(NAME a COMMAND a)\n"
+    files["meson.build"] = "project('calc', 'c')\ntest('a', a)\n"
+    assert plan(files).build_system == "cmake"
+    del files["cmake/calc_test.cmake"]
+    assert plan(files).build_system == "meson"
+
+
+def test_projects_of_their_own_declare_no_tests(plan: Planner) -> None:
+    files = {"meson.build": "project('calc', 'c')\nsubdir('src')\n", "src/meson.build": "library('calc', 'calc.c')\n", **SOURCES}
+    files["examples/one/meson.build"] = "project('one', 'c')\ntest('a', a)\n"
+    files["tests/Makefile"] = "test:\n\t./a\n"
+    made = plan(files)
+    assert (made.build_system, made.root) == ("make", "tests")
+    assert plan({**files, "src/meson.build": "subdir('../examples/one')\n"}).build_system == "meson"
+
+
+def test_files_that_are_listed_by_a_pattern_need_not_be_named(plan: Planner) -> None:
+    files = {"CMakeLists.txt": CMAKE + "file(GLOB tests tests/*.c)\nadd_test(NAME a COMMAND a)\n", **SOURCES}
+    files["Makefile"] = "test: tests/test_calc.c\n\t./a\n"
+    assert plan(files).build_system == "cmake"
+
+
 def test_examples_stay_where_the_change_is_in_them() -> None:
     facts = read_cmake(Tree(["CMakeLists.txt"], lambda _: b'option(FOO_BUILD_EXAMPLES "x" ON)'), "")
     assert "FOO_BUILD_EXAMPLES" not in switches(facts, ["examples/a.c"])
