@@ -99,7 +99,8 @@ for file in $(head -n 40 "$out/taken/declared" | cut -d' ' -f2-); do
   [ "${{number:-0}}" -eq 0 ] || {{ tests=$(dirname "$file"); break; }}
 done
 if [ -n "${{tests:-}}" ]; then
-{chosen}  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" $chosen --timeout {each_s} \\
+{chosen}  export PODGYM_LINES=cases
+  ctest --test-dir "$tests" --output-junit "$out/junit/ctest.xml" $chosen --timeout {each_s} \\
     --no-tests=error --output-on-failure >&2
   code=$?
 else

@@ -2,7 +2,8 @@
 
 `cases PROGRAM` knows the test frameworks by what stands in the program itself, and asks for a report by the variable or option of
 each. A program that has arguments of its own, or whose framework is not known, runs as it is. Reports that are not whole, or that
-contradict the program's exit status, are removed: then the status alone counts. `recipe` is the shell that make runs its lines with,
+contradict the program's exit status, are removed: then the status alone counts, and where $PODGYM_LINES names a file for them the tests
+that the program lists as it goes (`lines`). `recipe` is the shell that make runs its lines with,
 `prove` keeps what Perl's runner of TAP hides.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from podgym.envs.build.languages.native.lines import LINES
 from podgym.envs.build.plan import TOOLS, WORKDIR
 
 __all__ = ["BIN", "BROKEN", "CALLS", "COMPILERS", "install_launchers"]
@@ -103,6 +105,13 @@ elif has 'xml-output=FILE'; then
 elif has 'output xunit XML file'; then
   plain=1
   "$@" --output="$out/junit/$own.xml"
+elif [ -n "${PODGYM_LINES:-}" ] && grep -aqiE 'not ok|fail' -- "$real"; then
+  "$@" >"$out/taken/$own/said" 2>&1
+  status=$?
+  cat "$out/taken/$own/said"
+  mkdir -p "$out/exit-code"
+  "${0%/*}/lines" "$out/taken/$own/said" $status "$own: " >>"$out/exit-code/$PODGYM_LINES.txt"
+  exit $status
 else
   exec "$@"
 fi
@@ -201,7 +210,9 @@ cat >{BIN}/compiler <<'PODGYM_END'
 {_COMPILER}PODGYM_END
 cat >{BIN}/recipe <<'PODGYM_END'
 {_RECIPE}PODGYM_END
-chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe
+cat >{BIN}/lines <<'PODGYM_END'
+{LINES}PODGYM_END
+chmod 755 {BIN}/cases {BIN}/compiler {BIN}/recipe {BIN}/lines
 stand_in() {{
   real=$(command -v "$1" || true)
   case $real in {BIN}/*|[!/]*|'') return ;; esac

@@ -74,18 +74,21 @@ fi
 
 
 def record_calls(command: str, file: str) -> str:
-    """Shell that runs a command and adds to `file` how each script of tests ended that it had Python run; sets `code`."""
+    """Shell that runs a command and adds to `file` how each script of tests ended that it had Python run, and the tests that it listed;
+    sets `code`."""
     return f"""\
   # What is left running may hold the pipe, and a program that is tested may write to it, but not take anything back.
   mark=$(od -An -N 12 -tx1 /dev/urandom | tr -d ' ')
   told=$({{
-    (export PODGYM_CALLS=1; {command}) {CALLS}>&1 </dev/null >&2
+    (export PODGYM_CALLS=1; {command}) {CALLS}>&1 </dev/null >"$out/taken/said" 2>&1
     printf '\\n%s\\n' "$mark $?"
   }} | while IFS= read -r line; do
     case $line in "$mark "*) echo "${{line#"$mark "}}"; break ;; ?*) printf '%s\\n' "$line" ;; esac
   done)
   code=$(printf '%s\\n' "$told" | tail -n 1)
   printf '%s\\n' "$told" | sed '$d' >>{file}
+  tail -c 200000 "$out/taken/said" >&2
+  {BIN}/lines "$out/taken/said" "$code" >>{file}
 """
 
 
@@ -104,7 +107,7 @@ def programs(places: str, *, names: str = "*test*") -> str:
   mkdir -p "$out/exit-code"
   {list_programs(places, names=names)} >"$out/taken/programs"
   while read -r program; do
-    (cd "$(dirname "$program")" && exec timeout 300 {BIN}/cases "./$(basename "$program")") </dev/null >&2
+    (cd "$(dirname "$program")" && PODGYM_LINES=programs exec timeout 300 {BIN}/cases "./$(basename "$program")") </dev/null >&2
     status=$?
     printf '%s\\t%s\\n' "$(basename "$program")" "$status" >>"$out/exit-code/programs.txt"
     [ $status -eq 0 ] || [ $status -eq 77 ] || code=1
