@@ -43,7 +43,7 @@ _TEST: Final = re.compile(
 )
 _NO_TEST: Final = re.compile(
     r"INSTALL|COVERAGE|FUZZ|BENCH|SANIT|VALGRIND|DOWNLOAD|ONLINE|NETWORK|STRESS|EXTERNAL|SYSTEM|STATIC|SHARED|WERROR|PACKAGE|REMOTE|MODULE"
-    r"|SINGLE|DOCKER|FORTRAN|PYTHON|ANDROID|MEMCHECK|HELPER_LIB|EXPORT|CMAKE_|(?:DIR|PATH|LIB|ARGS|FLAGS|NAME)$|TIMEOUT"
+    r"|SINGLE|ASSEMBLY|DOCKER|FORTRAN|PYTHON|ANDROID|MEMCHECK|HELPER_LIB|EXPORT|CMAKE_|(?:DIR|PATH|LIB|ARGS|FLAGS|NAME)$|TIMEOUT"
     r"|(?:^|_)(?:PERF|CUDA|LARGE|SLOW|QT\d?|GUI|WASM|IOS|MSVC|LTO|LEAKS?|[AMTL]SAN|UBSAN)(?:_|$)",
     re.I,
 )
@@ -133,6 +133,8 @@ def _known(facts: CMakeFacts, given: Mapping[str, str]) -> dict[str, str]:
     """Of these variables those that the project declares, and that are not for one job of CI."""
     found: dict[str, str] = {}
     for name, value in given.items():
+        if _TEST.search(_bare(facts, name)) and _CONDITIONAL.search(_bare(facts, name)):
+            continue
         if name.startswith("CMAKE_") or any(pattern.search(_bare(facts, name)) for pattern in (_IDLE, _NO_TEST, _OF_A_JOB)):
             continue
         if name in facts.options and value.lower() in _WORDS:

@@ -233,6 +233,6 @@ killall=psmisc jq=jq sqlite3=sqlite3 openssl=openssl ssh=openssh-client redis-se
 mysql=default-mysql-client locale-gen=locales zsh=zsh fish=fish bash=bash busybox=busybox faketime=faketime time=time uuidgen=uuid-runtime
 fakeroot=fakeroot attr=attr setfattr=attr getfacl=acl sox=sox ffmpeg=ffmpeg convert=imagemagick xvfb-run=xvfb Xvfb=xvfb getopt=util-linux
 unbuffer=expect hunspell=hunspell aspell=aspell chrpath=chrpath patchelf=patchelf dos2unix=dos2unix moreutils=moreutils ts=moreutils
-parallel=parallel iconv=libc-bin
+parallel=parallel iconv=libc-bin rake=rake
 """)
 """By the name of the command."""

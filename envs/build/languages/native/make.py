@@ -25,7 +25,7 @@ from podgym.envs.build.languages.native.shell import (
 )
 from podgym.envs.build.tree import Tree
 
-__all__ = ["MAKEFILES", "make_install", "make_test", "makefile", "test_command", "test_targets"]
+__all__ = ["MAKEFILES", "make_install", "make_test", "makefile", "test_command", "test_targets", "unit_command"]
 
 MAKEFILES: Final = ("GNUmakefile", "makefile", "Makefile")
 """In the order in which make takes them."""
@@ -40,6 +40,11 @@ _SCRIPT: Final = re.compile(
     r"|make (?:-C|--directory=?) ?[\w./-]*tests?[\w./-]*(?: [\w./=-]+)*|cd [\w./-]*tests?[\w./-]* && make(?: [\w./=-]+)*"
 )
 _RUNNER: Final = re.compile(r"(?:run[-_]?)?(?:all[-_]?)?tests?(?:[-_]?(?:all|suite|runner))?\.sh|run[-_]?tests?|runtests\.py")
+_LINTS: Final = re.compile(
+    r"\b(?:pre[-_]?commit|prek|cppcheck|clang[-_](?:tidy|format)|codespell|astyle|uncrustify|\w*lint|shellcheck|indent|splint|flawfinder)\b",
+    re.I,
+)
+_UNITS: Final = re.compile(r"--(single|unit|test-?file)\b[^\n]{0,40}(?:<unit>|<file>|<name>|unit\b)")
 _SHORT: Final = re.compile(r"\bg?make\b((?:\s+[\w./=+-]+)*)")
 
 
@@ -55,9 +60,35 @@ def test_targets(text: str, ci: Sequence[str]) -> list[str]:
     known += sorted(
         name for name in held if name not in known and re.fullmatch(r"(?:run-?_?)?(?:unit-?_?)?tests?(?:[-_](?:all|unit|run))?", name)
     )
+    known.sort(key=lambda name: _lints(text, name))
     named = [word for command in ci for words in _SHORT.findall(command) for word in words.split() if word in held]
     wanted = [word for word in named if word in known or re.search(r"(?:^|[-_])(?:tests?|check)(?:[-_]|$)", word)]
     return list(dict.fromkeys([*[word for word in wanted if word in known], *known, *wanted]))
+
+
+def _lints(text: str, target: str) -> bool:
+    """Whether a target checks how the sources are written."""
+    rule = re.search(rf"^{re.escape(target)}[ \t]*::?(?!=)([^\n]{{0,400}}(?:\n\t[^\n]{{0,400}}){{0,20}})", text, re.MULTILINE)
+    return rule is not None and _LINTS.search(rule[1]) is not None and re.search(r"\btests?\b", rule[1], re.IGNORECASE) is None
+
+
+def unit_command(tree: Tree, root: str, command: str, changed_tests: Sequence[str]) -> str:
+    """The command for some test files alone, where the script says that it can be asked for them by their names; empty else."""
+    words = command.split()
+    script = next((word.removeprefix("./") for word in words if posixpath.join(root, word.removeprefix("./")) in tree), "")
+    text = tree.read(posixpath.join(root, script)) or "" if script else ""
+    if "&&" in words or not text:
+        return ""
+    inner = [path for path in re.findall(r"[\w./-]{3,80}", text[:4000]) if posixpath.join(root, path) in tree]
+    option = next((found[1] for path in [script, *inner] if (found := _UNITS.search(tree.read(posixpath.join(root, path)) or ""))), "")
+    names: list[str] = []
+    for path in changed_tests:
+        below = path.removeprefix(f"{root}/") if root else path
+        place, _, name = below.partition("/")
+        if not option or place not in ("test", "tests") or not name or re.fullmatch(r"[\w./-]+", name) is None:
+            return ""
+        names.append(f"--{option} {posixpath.splitext(name)[0]}")
+    return f"{command} {' '.join(names)}" if names else ""
 
 
 def test_command(tree: Tree, root: str, ci: Sequence[str]) -> str:
@@ -111,7 +142,7 @@ def make_test(text: str, target: str, command: str, root: str, variables: dict[s
     written = f'printf \'%s\\t%s\\n\' {shlex.quote(label[:200])} "$code" >>"$out/exit-code/make.txt"\n' if label else ""
     return f"""{test_prelude(root)}{exports(variables)}export PATH=$compilers:$PATH
 {BROKEN}=$out/taken/broken; export {BROKEN}
-{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_SHELL={_shell(text)}
+{stale_objects()}export PODGYM_REPORT="$out" PODGYM_ROOT="$PWD" PODGYM_LINES=make PODGYM_SHELL={_shell(text)}
 mkdir -p "$out/junit" "$out/check-xml" "$out/cmocka-xml/make" "$out/exit-code"
 export GTEST_OUTPUT="xml:$out/junit/" CRITERION_OUTPUTS="xml:$out/junit/criterion.xml"
 export CK_XML_LOG_FILE_NAME="$out/check-xml/check.xml" CMOCKA_MESSAGE_OUTPUT=xml CMOCKA_XML_FILE="$out/cmocka-xml/make/%g.xml"

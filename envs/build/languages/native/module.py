@@ -12,7 +12,6 @@ from podgym.envs.build.languages.contract import PathKinds, PlanRequest
 from podgym.envs.build.languages.native import autotools, cmake, ctest, make, meson, needs
 from podgym.envs.build.languages.native.checkers import checkers_off
 from podgym.envs.build.languages.native.choice import Choice, choose
-from podgym.envs.build.languages.native.cmakefacts import CMakeFacts
 from podgym.envs.build.languages.native.paths import NativePaths, owns, vendored
 from podgym.envs.build.languages.native.pythonneeds import python_needs
 from podgym.envs.build.languages.native.pythonsteps import install_python
@@ -32,6 +31,8 @@ _DEFAULT: Final = "12"
 """The compiler of bookworm, that its libraries are built with."""
 _MODERN: Final = "14"
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{1,99}")
+_COMPILER: Final = re.compile(r"(?:^|[^a-z])(?:clang|gcc|g\+\+|msvc|icc|mingw|qemu|valgrind|arm|aarch64|i[36]86|[atm]san)(?![a-z])", re.I)
+"""What a variable means for one of CI's compilers, checkers or machines is nothing for others."""
 _KEPT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
 
 
@@ -77,7 +78,7 @@ class NativeModule:
             env=checkers_off(request.base, choice.root),
             timeout_s=request.suite_timeout_s,
         )
-        fewer = "" if choice.cmake is None or not request.changed_tests else _fewer(request, choice, choice.cmake)
+        fewer = _fewer(request, choice) if request.changed_tests else ""
         python = python_needs(request.fixed, request.ci.commands)
         scripts = [
             *([install_python(python, request.exports, request.committed)] if python else []),
@@ -107,8 +108,19 @@ class NativeModule:
         )
 
 
-def _fewer(request: PlanRequest, choice: Choice, facts: CMakeFacts) -> str:
-    return ctest.cmake_test(facts, choice.root, timeout_s=request.suite_timeout_s, only=request.changed_tests)
+def _fewer(request: PlanRequest, choice: Choice) -> str:
+    """The script for the changed tests alone, as far as they can be told; empty where they cannot."""
+    if choice.cmake is not None:
+        return ctest.cmake_test(choice.cmake, choice.root, timeout_s=request.suite_timeout_s, only=request.changed_tests)
+    units = make.unit_command(request.fixed, choice.root, choice.command, request.changed_tests) if choice.system == "make" else ""
+    return make.make_test(choice.make, "", units, choice.root, _environment(request, choice)) if units else ""
+
+
+def _environment(request: PlanRequest, choice: Choice) -> dict[str, str]:
+    """Variables of CI that tests may need."""
+    off = checkers_off(request.base, choice.root)
+    kept = {name: value for name, value in request.ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
+    return {name: value for name, value in kept.items() if name not in off}
 
 
 def _submodules(tree: Tree, choice: Choice) -> list[Submodule]:
@@ -144,6 +156,11 @@ def _text(choice: Choice) -> str:
     return choice.make or "\n".join(choice.meson.values())
 
 
+def _every(choice: Choice) -> str:
+    """The text of all of its build files."""
+    return "\n".join(choice.cmake.texts.values()) if choice.cmake is not None else _text(choice)
+
+
 def _image(request: PlanRequest, choice: Choice) -> tuple[BaseImage, str]:
     asked = request.toolchain
     modern = newer_compiler(_text(choice))
@@ -164,11 +181,9 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     """Packages, the step before the repository is there, the one after, and the test script."""
     tree, ci, root = request.fixed, request.ci, choice.root
     variables = dict(request.exports)
-    kept = {name: value for name, value in ci.env.items() if _KEPT.fullmatch(name) and _harmless(name, value)}
-    off = checkers_off(request.base, root)
-    environment = {name: value for name, value in kept.items() if name not in off}
+    environment = _environment(request, choice)
     found = [
-        *needs.ci_needs(ci),
+        *needs.ci_needs(ci, _every(choice)),
         *needs.header_needs(tree, root, tests_only=choice.system in ("cmake", "meson")),
     ]
     script = None if choice.tests else find_script(tree, root, ci)
@@ -191,7 +206,7 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
         return (
             [*autotools.autotools_packages(), *needs.autotools_needs(choice.autotools.text), *found],
             "",
-            autotools.autotools_install(choice.autotools, root, ci=ci.commands, variables=variables),
+            autotools.autotools_install(choice.autotools, root, ci=ci.commands, variables={**environment, **variables}),
             autotools.autotools_test(choice.autotools, root, environment),
         )
     target = choice.targets[0] if choice.targets else ""
@@ -199,7 +214,7 @@ def _recipe(request: PlanRequest, choice: Choice, changed: tuple[str, ...]) -> t
     return (
         ["make", "pkg-config", *needs.make_needs(choice.make), *found],
         "",
-        make.make_install(choice.make, root, variables, configure=configure),
+        make.make_install(choice.make, root, {**environment, **variables}, configure=configure),
         make.make_test(choice.make, target, choice.command, root, environment),
     )
 
@@ -209,7 +224,7 @@ def _harmless(name: str, value: str) -> bool:
     kept = not re.match(
         r"(CC|CXX|LD|AR|CPP|\w*FLAGS|PATH|HOME|LD_\w+|PWD|SHELL|MAKE\w*|CMAKE_\w*|CTEST_\w*|DEBIAN_\w*|GITHUB_\w*|CI|\w*TOKEN\w*)$", name
     )
-    return kept and len(value) < 1000 and "\n" not in value and "$" not in value
+    return kept and len(value) < 1000 and "\n" not in value and "$" not in value and _COMPILER.search(value) is None
 
 
 def _framework(choice: Choice) -> str:

@@ -35,11 +35,23 @@ _HEAVY: Final = re.compile(
     r"|xvfb|valgrind|asciidoc.*|imagemagick|ffmpeg|bear|shellcheck|python-is-python3|libopenexr-dev|libosg.*|libvtk.*|qtbase5.*"
 )
 _UNWANTED: Final = re.compile(
-    r"gcc.*|g\+\+.*|lib(x32|n32|64)\w+-.*|libtinfo5|bazel.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen|texlive.*|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
+    r"gcc.*|g\+\+.*|lib(x32|n32|64)\w+-.*|libtinfo5|bazel.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen.*|texlive.*|latexmk|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
     r"|.*(mingw|cross|i386|armhf|arm64|aarch64|riscv|powerpc|s390x).*|wine.*|qemu.*|snapd|apt-.*|software-properties.*|ca-certificates|gnupg.*|git.*"
     r"|valgrind.*|gdb|asciidoc.*|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
-    r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
+    r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|diffoscope.*|abigail.*|intel-.*|cuda.*|nvidia.*|rocm.*|pvs-studio|awscli|language-pack-.*|qhelpgenerator.*|qtchooser|libreoffice.*|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
 )
+_LARGE: Final = {
+    r"lib(qt|kf)\d.*|qt(base|tools)?\w*-.*": r"\bqt",
+    r"libgtk.*|libgdk.*": r"gtk|gdk",
+    r"libwx.*|wx-.*": r"\bwx",
+    r"libopencv.*": r"opencv",
+    r"lib(av\w+|sw\w+)-dev|ffmpeg": r"libav|ffmpeg",
+    r"lib(vtk|osg|openscenegraph|gdal|openexr)\S*": r"vtk|osg|openscene|gdal|openexr",
+    r"libboost-all-dev": r"boost",
+    r"(lib)?(openmpi|mpich).*": r"\bmpi",
+    r"r-base.*|octave.*|ghc|mono-.*": r"octave|haskell|mono",
+}
+"""What CI may want for one part of a project or for examples, and takes long to fetch: by what build files name it."""
 _MAX_PACKAGES: Final = 80
 _BOOST: Final = frozenset(
     {
@@ -67,9 +79,12 @@ def _known(packages: Iterable[str | None]) -> list[str]:
     return [package for package in packages if package is not None]
 
 
-def ci_needs(ci: CiFacts) -> list[str]:
-    """What CI installs, without compilers, tools for documents and releases, and foreign architectures."""
-    return [name for name in ci.packages if not _UNWANTED.fullmatch(name)][:_MAX_PACKAGES]
+def ci_needs(ci: CiFacts, text: str) -> list[str]:
+    """What CI installs, without compilers, tools for documents and releases, foreign architectures, and large libraries of which the
+    build files, whose text this is, know nothing."""
+    low = text.lower()
+    large = [names for names, word in _LARGE.items() if re.search(word, low) is None]
+    return [name for name in ci.packages if not any(re.fullmatch(names, name) for names in (_UNWANTED, *large))][:_MAX_PACKAGES]
 
 
 def cmake_needs(facts: CMakeFacts) -> list[str]:
@@ -186,8 +201,9 @@ def make_needs(text: str) -> list[str]:
     found: list[str | None] = [package_for_library(name) for name in re.findall(r"(?<![\w-])-l([\w.+-]{1,60})", text)]
     for names in re.findall(r"pkg-?conf(?:ig)?\)?\s+((?:--?[\w-]+\s+)*[\w .+-]{1,200})", text, re.IGNORECASE):
         found += [package_for_pkgconfig(name) for name in names.split() if not name.startswith("-")]
-    for name in re.findall(r"^\t[@-]*\s*([\w.-]{1,30})\b", text, re.MULTILINE):
-        package = package_for_program(name)
+    assigned = dict(re.findall(r"^[ \t]*(\w{1,40})[ \t]*[:?]?=[ \t]*([\w./-]{1,60})", text, re.MULTILINE))
+    for variable, word in re.findall(r"^\t[@+-]*\s*(?:\$[({](\w{1,40})[)}]|([\w.-]{1,30})\b)", text, re.MULTILINE):
+        package = package_for_program(assigned.get(variable, "") if variable else word)
         found.append(None if package is None or _HEAVY.fullmatch(package) else package)
     return _known(found)
 

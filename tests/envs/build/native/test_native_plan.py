@@ -229,6 +229,47 @@ def test_what_ci_installs_with_pip(plan: Planner) -> None:
     assert len(plan(files).install) == 1
 
 
+def test_what_scripts_import(plan: Planner) -> None:
+    files = {
+        "CMakeLists.txt": CMAKE,
+        **SOURCES,
+        "tools/make.py": "import os\nfrom google.protobuf.text_format import x\n  import yaml, re\n",
+    }
+    files |= {"docs/a.py": "import jinja2\n", "tests/run.py": "import psutil\n", "tests/psutil.py": "", "third_party/b.py": "import lxml\n"}
+    assert "pip_install protobuf pyyaml ||" in plan(files).install[0].run
+
+
+def test_large_packages_of_ci_that_no_build_file_knows(plan: Planner) -> None:
+    ci = CiFacts(packages=("libgtk-3-dev", "qtbase5-dev", "diffoscope", "doxygen-latex", "libopencv-dev", "file"))
+    made = plan({"CMakeLists.txt": CMAKE, **SOURCES}, ci=ci)
+    assert {"libgtk-3-dev", "diffoscope", "doxygen-latex", "libopencv-dev"}.isdisjoint(made.packages)
+    assert {"qtbase5-dev", "file"} <= set(made.packages)
+
+
+def test_what_a_makefile_calls_by_a_variable(plan: Planner) -> None:
+    files = {"Makefile": "RAKE ?= rake\nall:\n\t@$(RAKE) all\ncheck: lint\n\tprek run\ntest:\n\t$(RAKE) test\n", **SOURCES}
+    made = plan(files)
+    assert "rake" in made.packages and "make -k test" in made.tests[0].script
+
+
+def test_variables_of_ci_hold_while_building_and_those_of_its_compilers_do_not(plan: Planner) -> None:
+    ci = CiFacts(env={"CONFIG": "ci/gcc-clang", "MODE": "debug", "ARMOUR": "x"})
+    made = plan(REPOSITORIES["make"] | SOURCES, ci=ci)
+    for script in (made.install[0].run, made.tests[0].script):
+        assert "export MODE=debug" in script and "export ARMOUR=x" in script and "CONFIG" not in script
+
+
+def test_some_files_of_a_script_that_can_be_asked_for_them(plan: Planner) -> None:
+    files = {"Makefile": "all:\n\tcc x.c\n", "src/x.c": "", "runtest": "#!/bin/sh\ntclsh tests/helper.tcl $@\n", "tests/unit/a.tcl": ""}
+    ci, changed = CiFacts(commands=("./runtest --verbose",)), ("tests/unit/a.tcl", "src/x.c")
+    files["tests/helper.tcl"] = 'puts "--single <unit>  Just execute the specified unit."\n'
+    made = plan(files, ci=ci, changed=changed)
+    assert "(export PODGYM_CALLS=1; ./runtest --verbose --single unit/a)" in made.changed[0].script
+    assert "--single" not in made.tests[0].script
+    files["tests/helper.tcl"] = ""
+    assert not plan(files, ci=ci, changed=changed).changed
+
+
 def test_switches_of_ci_and_their_limits(plan: Planner) -> None:
     text = CMAKE + 'option(CALC_EXTRA "x" OFF)\noption(CALC_SANITIZE "x" OFF)\n'
     ci = CiFacts(commands=("cmake -B build -DCALC_EXTRA=ON -DCALC_SANITIZE=ON -DCMAKE_BUILD_TYPE=Release -DFOREIGN=ON",))
