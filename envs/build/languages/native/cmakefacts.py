@@ -78,6 +78,8 @@ class CMakeFacts:
     """Of pkg-config."""
     libraries: set[str] = field(default_factory=set)
     programs: set[str] = field(default_factory=set)
+    headers: set[str] = field(default_factory=set)
+    """That are looked for, by `find_path` or a macro of the project's own."""
     standard: int = 0
     """Of C++: the newest that is asked for."""
     asked: list[str] = field(default_factory=list)
@@ -217,6 +219,8 @@ def _needs(facts: CMakeFacts, name: str, arguments: Sequence[str]) -> None:
         rest = [word for word in arguments[1:] if word not in ("NAMES", "NAMES_PER_DIR")]
         stop = next((n for n, word in enumerate(rest) if word.isupper() and len(word) > 1), len(rest))
         names.update(word for word in rest[:stop] if "$" not in word and "/" not in word)
+    elif name == "find_path" or (name.startswith("find_") and "header" in name):
+        facts.headers.update(word for word in arguments[1:] if re.fullmatch(r"[\w./+-]{1,80}\.h(?:h|pp|xx)?", word))
     elif name == "target_link_libraries":
         facts.libraries.update(word for word in arguments[1:] if re.fullmatch(r"[a-z][\w+-]*", word))
     else:

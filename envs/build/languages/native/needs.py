@@ -88,7 +88,7 @@ def ci_needs(ci: CiFacts, text: str) -> list[str]:
 
 
 def cmake_needs(facts: CMakeFacts) -> list[str]:
-    """By `find_package`, pkg-config, libraries and programs; of what is downloaded that of which no sources are known."""
+    """By `find_package`, pkg-config, libraries, headers and programs; of what is downloaded that of which no sources are known."""
     fetched = (package_for_cmake(entry.name) for entry in facts.fetched if source_package(entry.name) is None)
     found: list[str | None] = [package for package in fetched if package is not None and not _HEAVY.fullmatch(package)]
     for name, required in sorted(facts.packages.items()):
@@ -101,7 +101,12 @@ def cmake_needs(facts: CMakeFacts) -> list[str]:
         elif package is not None and (required or not _HEAVY.fullmatch(package)):
             found.append(package)
     found += [package_for_pkgconfig(name) for name in sorted(facts.modules)]
-    for package in (*map(package_for_library, sorted(facts.libraries)), *map(package_for_program, sorted(facts.programs))):
+    named = (
+        *map(package_for_library, sorted(facts.libraries)),
+        *map(package_for_header, sorted(facts.headers)),
+        *map(package_for_program, sorted(facts.programs)),
+    )
+    for package in named:
         if package is not None and not _HEAVY.fullmatch(package):
             found.append(package)
     return _known(found)

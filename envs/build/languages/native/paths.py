@@ -28,8 +28,9 @@ _DIRECTORY: Final = re.compile(
 _STEM: Final = re.compile(
     r"(?:[a-z0-9]+[-_.])*(?:unit|auto)?tests?(?:[-_.][a-z0-9]+)*|test\d+|check_[a-z0-9_-]+|testrunner|runtests?|testmain"
 )
-_CAMEL: Final = re.compile(r"(?:Unit)?Tests?[A-Z]\w*|\w*[a-z0-9](?:Unit)?Tests?|tst_\w+|ut_\w+")
+_CAMEL: Final = re.compile(r"(?:[Uu]nit)?[Tt]ests?[A-Z]\w*|\w*[a-z0-9](?:Unit)?Tests?|tst_\w+|ut_\w+")
 """Names that only their capitals tell from `latest`, and those of Qt's tests."""
+_CAMEL_DIRECTORY: Final = re.compile(r"\w*[a-z0-9](?:Unit)?(?:Tests?|TestSuite)")
 _HELPER: Final = re.compile(
     r"util|help|common|config|fixture|mock|stub|fake|main|support|base|macro|framework|catch|doctest|gtest|gmock|unity|munit|acutest|greatest|minunit"
     r"|cutest|utest|types|defs|include|pch"
@@ -76,7 +77,7 @@ class NativePaths:
         if _copied(path):
             return False
         *directories, name = path.split("/")
-        if any(_DIRECTORY.fullmatch(directory.lower()) for directory in directories):
+        if any(_DIRECTORY.fullmatch(part.lower()) or _CAMEL_DIRECTORY.fullmatch(part) for part in directories):
             return True
         stem, extension = posixpath.splitext(name)
         extension = extension.removeprefix(".")

@@ -65,7 +65,7 @@ def python_needs(tree: Tree, ci: Sequence[str]) -> list[str]:
             bare = word.strip("'\"")
             file = bare.removeprefix("./")
             if before in ("-r", "--requirement"):
-                found += [f"-r {shlex.quote(file)}"] if file in tree else []
+                found += [f"-r {shlex.quote(file)}"] if file in tree and _ASIDE.search(file) is None else []
             elif before not in _VALUED and _NAME.fullmatch(bare) and not bare.endswith((".txt", ".whl")):
                 name = re.split(r"[\[<>=!~]", bare, maxsplit=1)[0]
                 found += [] if _UNWANTED.fullmatch(name.lower()) else [shlex.quote(bare)]

@@ -14,7 +14,7 @@ KINDS = C.test_paths(Tree((), lambda _: None))
 RUNNABLE = """tests/a.c test/unit/b.cpp t/001.t tests/run.sh tests/jq.test tests/data/in.json src/test_a.c src/a_test.cc
     src/a_unittest.cc tests.c test.cpp src/FooTest.cpp src/TestFoo.cpp check_list.c Tests/Foo.cpp unittests/x.cpp
     regress/x.c src/tests/y.cxx test/tst_view.cpp lib/tests/cases.hpp unit-tests/a.c json_tests/pass.json
-    testsuite/a.exp spec/a.c testrunner.cpp xmltest.cpp runtests.c tests/1.expected"""
+    testsuite/a.exp spec/a.c src/ProjTest/a.cpp src/testBox.cpp testrunner.cpp xmltest.cpp runtests.c tests/1.expected"""
 HELPERS = "tests/helpers.h tests/CMakeLists.txt tests/Makefile.am tests/meson.build tests/README.md test/unit/common.hpp tests/.gitignore"
 SOURCE = """src/a.c include/proj/a.h src/latest.c src/contest.c CMakeLists.txt Makefile src/attest.h configure.ac src/greatest.cpp
     src/Latest.cpp third_party/googletest/test/gtest_test.cc deps/lua/tests/a.c src/testing.c

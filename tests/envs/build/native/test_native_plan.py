@@ -229,6 +229,11 @@ def test_what_ci_installs_with_pip(plan: Planner) -> None:
     assert len(plan(files).install) == 1
 
 
+def test_headers_that_a_macro_looks_for(plan: Planner) -> None:
+    text = CMAKE + "find_path(GMP_INCLUDE NAMES gmp.h PATHS x)\nfind_required_library_and_header(MPFR_PATH mpfr.h MPFR_LIB mpfr)\n"
+    assert {"libgmp-dev", "libmpfr-dev"} <= set(plan({"CMakeLists.txt": text, **SOURCES}).packages)
+
+
 def test_what_scripts_import(plan: Planner) -> None:
     files = {
         "CMakeLists.txt": CMAKE,
