@@ -10,6 +10,7 @@ from typing import Final
 
 from podgym.envs.build.ci import CiFacts
 from podgym.envs.build.ci.shell import expand
+from podgym.envs.build.languages.rust.configuration import configuration
 from podgym.envs.build.languages.rust.gates import needs_of
 from podgym.envs.build.languages.rust.manifest import Package
 from podgym.envs.build.tree import Tree
@@ -17,7 +18,7 @@ from podgym.envs.build.tree import Tree
 __all__ = ["Features", "features_of", "test_arguments"]
 
 _TEST: Final = re.compile(
-    r"\bcargo\s+(?:\+\S+\s+)?(?:(?:--\S+\s+)*)(?:test|t|nextest\s+run|nextest|tarpaulin|llvm-cov(?:\s+nextest|\s+test)?)\b([^;&|\n]*)"
+    r"\bcargo\s+(?:\+\S+\s+)?(?:hack\s+)?(?:(?:--\S+\s+)*)(?:test|t|nextest\s+run|nextest|tarpaulin|llvm-cov(?:\s+nextest|\s+test)?)\b([^;&|\n]*)"
 )
 _VARIABLE: Final = re.compile(r"\$\((\w+)\)|\{\{\s*(\w+)\s*\}\}")
 _ASSIGNED: Final = re.compile(r"^(?:export[ \t]+|readonly[ \t]+)?(\w{1,80})[ \t]*[:?]{0,2}=[ \t]*([^\n]{0,2000})$", re.MULTILINE)
@@ -58,6 +59,7 @@ def test_arguments(ci: CiFacts, tree: Tree, root: str) -> tuple[list[Features], 
     found: list[Features] = []
     threads = 0
     lines = [expand(step.line, dict(step.env)) for step in ci.steps] or list(ci.commands)
+    lines += _aliases(configuration(tree, (root,)), lines)
     prefix = f"{root}/" if root else ""
     for name in _RECIPES:
         for place in dict.fromkeys((prefix, "")):
@@ -74,6 +76,13 @@ def test_arguments(ci: CiFacts, tree: Tree, root: str) -> tuple[list[Features], 
             number = re.search(r"--test-threads[ =](\d{1,3})\b", " ".join(rest))
             threads = threads or (int(number[1]) if number else 0)
     return found, threads
+
+
+def _aliases(text: str, lines: Sequence[str]) -> list[str]:
+    """Commands of cargo's own configuration that these lines call by a name."""
+    called = {name for line in lines for name in re.findall(r"\bcargo\s+(?:\+\S+\s+)?([\w-]{2,60})", line)}
+    aliases = re.findall(r"^[ \t]*([\w-]{2,60})[ \t]*=[ \t]*[\"']([^\"'\n]{1,300})[\"']", text.partition("[alias]")[2], re.MULTILINE)
+    return [f"cargo {value}" for name, value in aliases if name in called]
 
 
 def _recipes(text: str) -> list[str]:

@@ -41,7 +41,7 @@ from podgym.verifiers import ReportSource, TestCommand
 __all__ = ["plan_rust"]
 
 _LIMITS: Final = Limits(cpus=2, memory_bytes=4 << 30, processes=1024, disk_bytes=10 << 30)
-_UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w+_unstable)\b")
+_UNSTABLE_FLAG: Final = re.compile(r"--cfg[= ]\s*['\"]?(\w*unstable\w*)\b")
 _TESTING: Final = re.compile(r"\bcargo\s+(?:\+\S+\s+)?(?:test|t|nextest)\b")
 _OF_A_LINE: Final = re.compile(r"\b(?:CARGO_BUILD_)?RUSTFLAGS=(?:[\"']([^\"']{0,400})[\"']|(\S{0,400}))")
 _CUTS: Final = (1, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)

@@ -59,7 +59,11 @@ def choose_toolchain(
     channel = next((found for tree in trees if (found := _channel(tree, root))), "")
     least, why_least = _least(trees, packages, root)
     unstable = channel.startswith(("nightly", "dev")) or any(
-        _UNSTABLE.search(tree.read(target.path) or "") for tree in trees for package in packages for target in package.targets
+        _UNSTABLE.search(tree.read(target.path) or "")
+        for tree in trees
+        for package in packages
+        for target in package.targets
+        if target.kind not in ("bench", "example")
     )
     best, why = stable_on(day), "the stable version of the commit's date"
     if asked:

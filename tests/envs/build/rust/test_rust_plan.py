@@ -94,6 +94,7 @@ def test_the_newest_image_is_taken_where_none_is_new_enough() -> None:
 
 def test_features_of_nightly_compilers_are_allowed_where_they_are_used() -> None:
     assert "RUSTC_BOOTSTRAP" not in plan(SINGLE).env
+    assert "RUSTC_BOOTSTRAP" not in plan({**SINGLE, "benches/b.rs": "#![feature(test)]\n"}).env
     made = plan({**SINGLE, "src/lib.rs": "#![feature(test)]\n"})
     assert made.env["RUSTC_BOOTSTRAP"] == "1" and "export RUSTC_BOOTSTRAP=1" in made.install[0].run
 
@@ -236,6 +237,13 @@ def test_variables_of_ci_and_of_recipes_are_known() -> None:
     assert "words='--features one,two'" in made.tests[0].script and "--cfg=app_unstable" in made.dependencies[0].run
     recipes = "WITH := one,three\ntest:\n\tcargo test --features $(WITH)\n"
     assert "words='--features one,three'" in plan({**SINGLE, "Cargo.toml": GATED, "Makefile": recipes}).tests[0].script
+
+
+def test_commands_of_ci_that_cargos_configuration_names_are_known() -> None:
+    config = '[alias]\nlint = "clippy --features three"\nci-test = "hack test --features=one,two"\nother = "test --features three"\n'
+    step = CiStep(line="cargo ci-test", env={"RUSTFLAGS": ""})
+    made = plan({**SINGLE, "Cargo.toml": GATED, ".cargo/config.toml": config}, ci=CiFacts(steps=(step,)))
+    assert "words='--features one,two'" in made.tests[0].script
 
 
 def test_threads_are_those_of_tests_that_are_run_here() -> None:
