@@ -54,7 +54,7 @@ def makefile(tree: Tree, directory: str) -> str | None:
 
 
 def test_targets(text: str, ci: Sequence[str]) -> list[str]:
-    """Targets that run tests, the best first."""
+    """Targets that run tests, the best first: those that CI runs, and of those the ones that are called as most are."""
     held = {name for line in _TARGET.findall(text) for name in line.split()}
     known = [name for name in _TARGETS if name in held]
     known += sorted(
@@ -63,7 +63,7 @@ def test_targets(text: str, ci: Sequence[str]) -> list[str]:
     known.sort(key=lambda name: _lints(text, name))
     named = [word for command in ci for words in _SHORT.findall(command) for word in words.split() if word in held]
     wanted = [word for word in named if word in known or re.search(r"(?:^|[-_])(?:tests?|check)(?:[-_]|$)", word)]
-    return list(dict.fromkeys([*[word for word in wanted if word in known], *known, *wanted]))
+    return list(dict.fromkeys([*[name for name in known if name in wanted], *known, *wanted]))
 
 
 def _lints(text: str, target: str) -> bool:

@@ -130,7 +130,8 @@ def _submodules(tree: Tree, choice: Choice) -> list[Submodule]:
 
 def _packages(found: list[str], choice: Choice, tree: Tree) -> tuple[str, ...]:
     names = _names(choice, tree)
-    return tuple(dict.fromkeys(name for name in needs.without_published(found, names) if _PACKAGE.fullmatch(name)))
+    project = next(iter(choice.cmake.projects), "") if choice.cmake is not None else ""
+    return tuple(dict.fromkeys(name for name in needs.without_published(found, names, project) if _PACKAGE.fullmatch(name)))
 
 
 def _names(choice: Choice, tree: Tree) -> list[str]:

@@ -38,7 +38,7 @@ _UNWANTED: Final = re.compile(
     r"gcc.*|g\+\+.*|lib(x32|n32|64)\w+-.*|libtinfo5|bazel.*|lib(32|64|x32)?[alu]?[st]?san\d+|lib32.*|lib\w*tsan\d*|libubsan\d*|build-essential|cpp-.*|clang.*|llvm.*|lld.*|libclang.*|libc\+\+.*|lcov|gcovr|doxygen.*|texlive.*|latexmk|cppcheck|ccache|sudo|curl|wget|docker.*|linux-.*"
     r"|.*(mingw|cross|i386|armhf|arm64|aarch64|riscv|powerpc|s390x).*|wine.*|qemu.*|snapd|apt-.*|software-properties.*|ca-certificates|gnupg.*|git.*"
     r"|valgrind.*|gdb|asciidoc.*|emscripten|musl.*|docbook.*|w3c-.*|libstdc\+\+-.*|lib(asan|tsan|ubsan|lsan|gcc|gomp|itm|atomic|quadmath)\d.*|.*-doc|android.*|retry|lzip|parallel"
-    r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|diffoscope.*|abigail.*|intel-.*|cuda.*|nvidia.*|rocm.*|pvs-studio|awscli|language-pack-.*|qhelpgenerator.*|qtchooser|libreoffice.*|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
+    r"|libc\+\+.*|afl.*|include-what-you-use|iwyu|vera.*|astyle|indent|uncrustify|sloccount|global|ctags|python3-(pip|venv|setuptools)|pipx|ubuntu-.*|openssh-server|codespell|pandoc|diffoscope.*|abigail.*|intel-.*|cuda.*|nvidia.*|rocm.*|pvs-studio|awscli|language-pack-.*|qhelpgenerator.*|qtchooser|libreoffice.*|libvirt-(?:clients|daemon).*|rpm|dpkg.*|debhelper|devscripts|fakeroot|lintian|python3-sphinx.*|graphviz|asciidoctor|npm|nodejs"
 )
 _LARGE: Final = {
     r"lib(qt|kf)\d.*|qt(base|tools)?\w*-.*": r"\bqt",
@@ -65,10 +65,11 @@ _MAX_SOURCES: Final = 600
 _INCLUDE: Final = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([\w./+-]{1,100})[>"]', re.MULTILINE)
 
 
-def without_published(packages: Iterable[str], names: Iterable[str]) -> list[str]:
+def without_published(packages: Iterable[str], names: Iterable[str], project: str = "") -> list[str]:
     """Without packages that are the project itself, which has these names: tests are to find what is built, not what was published."""
     own = {_plain(name) for name in names} - {""}
-    return [package for package in packages if _plain(package) not in own]
+    published = {package_for_cmake(project)} if project else set()
+    return [package for package in packages if _plain(package) not in own and package not in published]
 
 
 def _plain(name: str) -> str:

@@ -21,7 +21,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,60}(?:\[[\w,-]+\])?(?:[<>=!~]=?[
 _UNWANTED: Final = re.compile(
     r"cmake|ninja|meson|conan|gcovr|cpplint|codecov|pre-commit|clang-\w+|cmake-?\w+|sphinx.*|breathe|pip|setuptools|wheel|twine|build|cibuildwheel"
     r"|codespell|black|flake8|ruff|mypy|pylint|lizard|cpp-coveralls|coveralls|scons|fprettify|mkdocs.*|virtualenv|pipenv|poxy|pipx|platformio|west|reuse"
-    r"|yamllint|git-cliff|compiledb"
+    r"|yamllint|git-cliff|compiledb|typos|zizmor"
 )
 _VALUED: Final = frozenset(
     {
@@ -48,7 +48,7 @@ _MODULES: Final = {
 }  # fmt: skip
 """By what scripts import, the packages that build steps and tests of such projects are written with."""
 _IMPORT: Final = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w.]{2,60})", re.MULTILINE)
-_ASIDE: Final = re.compile(r"(?:^|/)(?:docs?|examples?|bindings|benchmarks?|\.\w+)/")
+_ASIDE: Final = re.compile(r"(?:^|/)(?:docs?|website|examples?|bindings|benchmarks?|\.\w+)/")
 _MAX_SCRIPTS: Final = 200
 _MAX: Final = 40
 

@@ -229,6 +229,13 @@ def test_what_ci_installs_with_pip(plan: Planner) -> None:
     assert len(plan(files).install) == 1
 
 
+def test_of_the_targets_that_ci_runs_the_usual_one(plan: Planner) -> None:
+    files = {"Makefile": "all:\n\tcc x.c\ntest-all:\n\t./a\ntest:\n\t./b\ncheck:\n\t./c\n", **SOURCES}
+    assert plan(files, ci=CiFacts(commands=("make test-all", "make test"))).framework == "make test"
+    assert plan(files, ci=CiFacts(commands=("make test-all",))).framework == "make test-all"
+    assert plan(files).framework == "make check"
+
+
 def test_headers_that_a_macro_looks_for(plan: Planner) -> None:
     text = CMAKE + "find_path(GMP_INCLUDE NAMES gmp.h PATHS x)\nfind_required_library_and_header(MPFR_PATH mpfr.h MPFR_LIB mpfr)\n"
     assert {"libgmp-dev", "libmpfr-dev"} <= set(plan({"CMakeLists.txt": text, **SOURCES}).packages)
