@@ -15,7 +15,7 @@ _THERE: Final = frozenset(
     }
 )  # fmt: skip
 _CROSS: Final = re.compile(
-    r".*(aarch64|armhf|arm64|armv7|gnueabi|mips|riscv|powerpc|s390x|sparc|i386|i686|mingw|wasm).*|qemu.*|.*multilib|musl-.*"
+    r".*(aarch64|armhf|armel|arm64|armv7|gnueabi|mips|riscv|powerpc|s390x|sparc|i386|i686|mingw|wasm).*|qemu.*|.*multilib|musl-.*"
 )
 _HEADERS: Final = frozenset({"libssl-dev"})
 

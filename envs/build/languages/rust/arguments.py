@@ -34,6 +34,8 @@ _RECIPES: Final = (
     "test.sh",
     "ci.sh",
 )
+_LESS: Final = re.compile(r"(?:no|without|disable|only)[-_].+|.+[-_](?:off|disabled)", re.IGNORECASE)
+"""A feature that takes something away, and its tests with it."""
 _MAX_CANDIDATES: Final = 3
 
 
@@ -98,7 +100,7 @@ def features_of(
     stated: Sequence[Features], packages: Sequence[Package], trees: tuple[Tree, Tree], tests: Sequence[str], source: Sequence[str]
 ) -> tuple[Features, ...]:
     """What to try, in this order: all features where CI does so, those that it names together with those that the changed files
-    are compiled with, and the default. `trees` are those of base and fix."""
+    are compiled with, those alone, and the default. `trees` are those of base and fix."""
     known = frozenset().union(*(package.features for package in packages))
 
     def is_known(feature: str) -> bool:
@@ -113,13 +115,14 @@ def features_of(
     if any(one.everything for one in stated) and not unwanted & known:
         found.append(Features(everything=True))
     with_names = [one for one in stated if one.named and not one.without_default and not unwanted & {*one.named}]
+    with_names = [one for one in with_names if not any(map(_LESS.fullmatch, one.named))]
     named = max((tuple(filter(is_known, one.named)) for one in with_names), key=len, default=())
     if named or needed:
         found.append(Features(named=tuple(dict.fromkeys((*named, *needed)))))
     if stated and all(one.without_default for one in stated):
         found += [Features(named=tuple(filter(is_known, one.named)), without_default=True) for one in stated]
-    default = Features(named=tuple(needed))
-    return tuple(dict.fromkeys((*found[: _MAX_CANDIDATES - 1], default)))
+    rest = (Features(named=tuple(needed)), Features())
+    return tuple(dict.fromkeys((*found[: _MAX_CANDIDATES - 1], *rest)))
 
 
 def _split(text: str) -> list[str]:

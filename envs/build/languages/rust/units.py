@@ -64,7 +64,7 @@ def find_units(request: PlanRequest) -> Found:
     for number, (root, packages) in enumerate(batches):
         features, threads = stated[root]
         programs = [target for package in packages for target in package.kind("test") if re.fullmatch(r"[\w.+-]{1,200}", target.name)]
-        custom = [one for one in programs if not one.harness and not _LIBTEST_LIKE.search(request.fixed.read(one.path) or "")]
+        custom = [one for one in programs if not one.harness and not _speaks_like_libtest(request.fixed, one.path)]
         if custom:
             listed = ", ".join(one.path for one in custom[:5])
             notes.append(f"left out {listed}: a test program that is not libtest's reports nothing")
@@ -114,6 +114,13 @@ def changed_selection(request: PlanRequest, base: Cargo, unit: Unit) -> tuple[st
         elif package.kind("bin"):
             words["--bins"] = None
     return tuple(words)
+
+
+def _speaks_like_libtest(tree: Tree, root: str) -> bool:
+    """Whether a program with a harness of its own reports as libtest does: one that is known to, or that collects `#[test]` functions."""
+    if _LIBTEST_LIKE.search(tree.read(root) or ""):
+        return True
+    return any(re.search(r"^[ \t]*#\[test\]", tree.read(path) or "", re.MULTILINE) for path in sorted(modules_of(tree, root))[:_MAX_FILES])
 
 
 def _batches(packages: Iterable[Package]) -> list[list[Package]]:

@@ -140,7 +140,7 @@ def test_features_come_from_ci_and_from_the_changed_tests() -> None:
     assert "words='--features one,two'" in made.tests[0].script and "-- --test-threads=1" in made.tests[0].script
     made = plan(files, ci=CiFacts(commands=("cargo test", "cargo test --all-features --workspace")))
     assert "words=--all-features" in made.tests[0].script
-    assert "for words in --all-features '--features two'" in made.install[0].run
+    assert "for words in --all-features '--features two' ''" in made.install[0].run
     made = plan(files, ci=CiFacts(commands=("cargo test --features ${{ matrix.features }}",)))
     assert "words='--features two'" in made.tests[0].script
     gated = {**SINGLE, "Cargo.toml": manifest, "src/lib.rs": '#[cfg(feature = "three")]\npub mod x;\n', "src/x.rs": ""}
@@ -152,8 +152,8 @@ def test_programs_without_the_harness_are_left_out_but_for_those_that_speak_like
     files = {**SINGLE, "Cargo.toml": MANIFEST + table, "tests/own.rs": "fn main() {}"}
     (command,) = plan(files).tests
     assert "selection=\n" in command.script and 'selection="--lib"' in command.script and "for one in a=tests/a.rs; do" in command.script
-    files["tests/own.rs"] = "use libtest_mimic::Trial;\nfn main() {}"
-    assert "selection=--tests" in plan(files).tests[0].script
+    for speaking in ("use libtest_mimic::Trial;\nfn main() {}", "use own::harness::main;\n#[test]\nfn t() {}\n"):
+        assert "selection=--tests" in plan({**files, "tests/own.rs": speaking}).tests[0].script
 
 
 def test_crates_that_only_the_fix_names_are_fetched() -> None:
@@ -229,6 +229,13 @@ def test_features_are_those_of_the_files_that_the_fix_changes_alone() -> None:
     before = '#[cfg(feature = "three")]\n#[test]\nfn u() {}\n'
     made = plan({**SINGLE, "Cargo.toml": GATED, "tests/a.rs": before}, {"tests/a.rs": f"{before}#[test]\nfn v() {{}}\n"})
     assert "words=''" in made.tests[0].script
+
+
+def test_features_that_take_something_away_are_nothing_to_test_with() -> None:
+    manifest = f"{MANIFEST}[features]\none = []\nno_std = []\nno_float = []\n"
+    commands = ("cargo test --features one", "cargo test --features one,no_std,no_float")
+    made = plan({**SINGLE, "Cargo.toml": manifest}, ci=CiFacts(commands=commands))
+    assert "for words in '--features one' ''; do" in made.install[0].run
 
 
 def test_variables_of_ci_and_of_recipes_are_known() -> None:
