@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from podgym.envs.build.errors import BuildError
 from podgym.envs.repository.source import CommitInfo, FileChange, SourceRepository
 
-__all__ = ["Fix", "read_fix"]
+__all__ = ["Fix", "merged_messages", "read_fix"]
+
+_MAX_MERGED = 50
+_MAX_BEFORE = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,32 @@ def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None
             remedy=f"Use --parent 1{f' to {len(info.parents)}' if len(info.parents) > 1 else ''}, or leave it out.",
         )
     return _fix(source, sha, info.parents[(parent or 1) - 1], info)
+
+
+def merged_messages(source: SourceRepository, fix: Fix) -> list[str]:
+    """Messages of the commits that a merge brought in, the oldest first; none for a commit that is no merge."""
+    parents = source.parents(fix.sha)
+    sides = [parent for parent in parents if parent != fix.base]
+    if len(parents) < 2 or not sides or fix.base not in parents:
+        return []
+    before = set(_line(source, fix.base, _MAX_BEFORE))
+    found: list[str] = []
+    for sha in _line(source, sides[0], _MAX_MERGED):
+        if sha in before:
+            break
+        found.append(source.message(sha))
+    return found[::-1]
+
+
+def _line(source: SourceRepository, sha: str, most: int) -> Iterator[str]:
+    """A commit and its first parents."""
+    cut = source.cut
+    for _ in range(most):
+        yield sha
+        parents = () if sha in cut else source.parents(sha)
+        if not parents:
+            return
+        sha = parents[0]
 
 
 def _fix(source: SourceRepository, sha: str, base: str, info: CommitInfo) -> Fix:

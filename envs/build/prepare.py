@@ -5,6 +5,7 @@ All of it is plain reading and writing of files, so it runs in a thread while ot
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Final
 from podgym.envs.build.ci import read_ci
 from podgym.envs.build.detect import _is_build_file, detect_language, other_languages
 from podgym.envs.build.errors import BuildError, Reason
-from podgym.envs.build.history import Fix, read_fix
+from podgym.envs.build.history import Fix, merged_messages, read_fix
 from podgym.envs.build.instruction import instruction_from_issue, instruction_from_message
 from podgym.envs.build.languages import language_module
 from podgym.envs.build.languages.contract import LanguageModule, PlanRequest
@@ -162,7 +163,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
     fix = read_fix(repository, commit, parent=options.parent, base=options.base)
     base = {entry.path: entry for entry in repository.list_tree(fix.base)}
     module, split, request, plan = _planned_in_a_language(repository, fix, base, options)
-    instruction = instruction_from_message(fix.message) if issue is None else instruction_from_issue(issue)
+    instruction = _told(repository, fix) if issue is None else instruction_from_issue(issue)
     tree = BaseTree(
         {path: BaseFile(int(entry.mode, 8), entry.id) for path, entry in base.items() if entry.kind == "blob"},
         lambda path: repository.read(fix.base, path),
@@ -195,6 +196,17 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
             for change in split.inline
         ),
     )
+
+
+def _told(repository: SourceRepository, fix: Fix) -> str:
+    """By the commit's message; where a merge's says nothing, by that of the first commit that it brought in and that does."""
+    try:
+        return instruction_from_message(fix.message)
+    except BuildError as error:
+        for message in merged_messages(repository, fix):
+            with contextlib.suppress(BuildError):
+                return instruction_from_message(message)
+        raise error
 
 
 def _planned_in_a_language(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from podgym_test_kit.history import History
 
 from podgym.envs.build.errors import BuildError
+from podgym.envs.build.history import merged_messages, read_fix
 from podgym.envs.build.instruction import instruction_from_issue, instruction_from_message
+from podgym.envs.repository import SourceRepository
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,16 @@ def test_an_issue_is_kept_as_it_is() -> None:
     assert instruction_from_issue("\r\nIt breaks, see #3\r\n") == "It breaks, see #3\n"
     with pytest.raises(BuildError):
         instruction_from_issue(" \n")
+
+
+def test_a_merge_that_says_nothing_is_told_by_what_it_brought_in(history: History, source: SourceRepository) -> None:
+    history.commit("start", {"a": "1\n"})
+    history.git("checkout", "-q", "-b", "side")
+    history.commit("#12", {"b": "1\n"})
+    history.commit("Say what is wrong", {"b": "2\n"})
+    history.git("checkout", "-q", "main")
+    history.commit("meanwhile", {"a": "2\n"})
+    history.git("merge", "-q", "--no-ff", "-m", "Merge branch 'side'", "side")
+    fix = read_fix(source, "main", parent=1)
+    assert merged_messages(source, fix) == ["#12\n", "Say what is wrong\n"]
+    assert merged_messages(source, read_fix(source, "main~1")) == []

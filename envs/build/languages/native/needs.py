@@ -85,7 +85,9 @@ def ci_needs(ci: CiFacts, text: str) -> list[str]:
     build files, whose text this is, know nothing."""
     low = text.lower()
     large = [names for names, word in _LARGE.items() if re.search(word, low) is None]
-    return [name for name in ci.packages if not any(re.fullmatch(names, name) for names in (_UNWANTED, *large))][:_MAX_PACKAGES]
+    return [name for name in ci.packages if not _UNWANTED.fullmatch(name) and not any(re.fullmatch(names, name) for names in large)][
+        :_MAX_PACKAGES
+    ]
 
 
 def cmake_needs(facts: CMakeFacts) -> list[str]:
