@@ -25,6 +25,7 @@ _SURE_DIRECTORIES = frozenset(
 """In small letters."""
 _APART = _SURE_DIRECTORIES | {"test", "testing", "t"}
 """At the top, tests are kept apart from the packages there."""
+_HELPERS = frozenset({"testing", "testlib", "testtools", "testutils", "test_tools", "test_utils"})
 _LIKELY_DIRECTORIES = frozenset({"test", "testing"})
 
 
@@ -50,8 +51,8 @@ class PythonTestPaths:
         directory, _, name = path.rpartition("/")
         if any(self._is_test_directory(ancestor) for ancestor in _ancestors(directory)):
             return True
-        if name == "test.py" and directory in self._packages and self._apart:
-            return False  # what a library has for the tests of others, beside a directory of its own ones
+        if self._apart and directory in self._packages and self._is_for_others(directory, name):
+            return False
         return self._is_named(path) or name == "conftest.py"
 
     def is_runnable(self, path: str) -> bool:
@@ -64,6 +65,11 @@ class PythonTestPaths:
             fnmatch.fnmatchcase(path if "/" in pattern else name, pattern) for pattern in self._patterns
         )
         return _RUNNABLE_NAME.fullmatch(name) is not None or (told and name.endswith(".py"))
+
+    def _is_for_others(self, directory: str, name: str) -> bool:
+        """Whether a module is what a library has for the tests of others; its own ones are kept apart."""
+        helpers = any(one.rpartition("/")[2] in _HELPERS for one in _ancestors(directory))
+        return name == "test.py" or (helpers and not name.startswith("test"))
 
     def _is_test_directory(self, directory: str) -> bool:
         parent, _, name = directory.rpartition("/")

@@ -113,8 +113,9 @@ def test_helpers_of_tests_in_a_library_are_none() -> None:
 
 @pytest.mark.parametrize(("beside", "is_test"), [("tests/test_x.py", False), ("pkg/other.py", True)])
 def test_a_library_s_own_test_module_is_none_where_its_tests_are_elsewhere(beside: str, is_test: bool) -> None:
-    kinds = PythonTestPaths(["pkg/__init__.py", "pkg/test.py", beside])
+    kinds = PythonTestPaths(["pkg/__init__.py", "pkg/test.py", "pkg/testutils/__init__.py", beside])
     assert kinds.is_test("pkg/test.py") is is_test and kinds.is_test("tests/test.py") and kinds.is_test("test.py")
+    assert kinds.is_test("pkg/testutils/find_tests.py") is is_test and kinds.is_test("tests/testutils/find_tests.py")
 
 
 @pytest.mark.parametrize(
