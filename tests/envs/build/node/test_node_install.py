@@ -106,14 +106,16 @@ def test_nothing_works_is_a_failure_that_is_said(workplace: Workplace) -> None:
 
 
 def test_packages_are_added_where_they_are_missing(workplace: Workplace) -> None:
-    workplace.lay({"package.json": {"name": "p"}, "node_modules/here/package.json": {"name": "here", "version": "0.0.1"}, **LOCAL})
+    workplace.lay(
+        {"package.json": {"name": "p"}, "node_modules/here/package.json": {"name": "here", "version": "0.0.1"}, "lib/a.diff": "-", **LOCAL}
+    )
     assert workplace.run("npm", "pack", "--silent", "./lib").returncode == 0
     lib = workplace.top / "lib-1.0.0.tgz"
     done = workplace.run("sh", str(workplace.path / "node" / "add.sh"), "2025-01-01T00:00:00Z", "", "?here@*", f"lib@file:{lib}")
     assert done.returncode == 0
     assert (workplace.path / "install.log").read_text() == f"added in .: lib@file:{lib}\n"
     assert json.loads((workplace.top / "node_modules/here/package.json").read_text())["version"] == "0.0.1"
-    assert (workplace.top / "node_modules/lib/index.js").exists()
+    assert [path.name for path in (workplace.top / "node_modules/lib").iterdir() if path.suffix in (".js", ".diff")] == ["index.js"]
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -21,6 +21,7 @@ for one in "$@"; do
 done
 to="${directory:-.}/node_modules"
 if [ -d "$work/node_modules" ]; then
+  find "$work/node_modules" -type f \( -name '*.patch' -o -name '*.diff' -o -name '*.orig' -o -name '*.rej' \) -exec rm -f {} +
   (cd "$work/node_modules" && ls -d .bin/* @*/* [!@.]* 2>/dev/null) | while read -r one; do
     case $one in .bin/*) [ ! -L "$to/$one" ] || [ -e "$to/$one" ] || rm -f "$to/$one" ;; esac
     [ -e "$to/$one" ] || { mkdir -p "$to/$(dirname "$one")" && mv "$work/node_modules/$one" "$to/$one"; }

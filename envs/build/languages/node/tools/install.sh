@@ -129,6 +129,8 @@ if [ -z "$done_by" ]; then
   elif again "$@"; newest; then done_by="newest versions"
   fi
 fi
+# Patches that packages bring are nobody's business, and look like the fix's.
+find . -path '*/node_modules/*' -type f \( -name '*.patch' -o -name '*.diff' -o -name '*.orig' -o -name '*.rej' \) -exec rm -f {} +
 restore "$@"
 if [ -z "$done_by" ]; then note "$manager: the dependencies in $where could not be installed"; exit 1; fi
 note "$manager, $done_by: $where"
