@@ -47,8 +47,8 @@ def project_root(paths: Iterable[str], changed: Sequence[str], tests: Sequence[s
     if not homes - {""}:
         return ""
     tested = {next((home for home in _above(path) if home in homes and not _AMONG_TESTS.search(f"{home}/")), "") for path in tests}
-    if len(tested) == 1 and (home := next(iter(tested))):
-        return home
+    if len(tested) == 1 and "" not in tested:
+        return tested.pop()
     sources = [path for path in changed if path.endswith((".py", ".pyx", ".pxd", ".pyi"))] or changed
     nearest = Counter(home for path in sources if (home := next((home for home in _above(path) if home in homes), None)) is not None)
     if not nearest:
