@@ -1,4 +1,5 @@
-// A reporter for every version of Mocha: its own JSON, with the file of each test, to $PODGYM_REPORT.
+// A reporter for every version of Mocha: its own JSON to $PODGYM_REPORT, with the file of each test and each test in one list alone,
+// because titles may be whole programs.
 'use strict';
 var fs = require('fs');
 
@@ -8,27 +9,34 @@ function fileOf(test) {
 }
 
 function plain(test) {
-  return { title: String(test.title), fullTitle: String(test.fullTitle ? test.fullTitle() : test.title), file: fileOf(test) };
+  return { fullTitle: String(test.fullTitle ? test.fullTitle() : test.title), file: fileOf(test) };
 }
 
 module.exports = function Report(runner) {
-  var lists = { tests: [], pending: [], failures: [], passes: [] };
+  var lists = { pending: [], failures: [], passes: [] };
+  var ended = [];
+  var listed = new Set();
   function into(name) {
-    return function (test) { lists[name].push(plain(test)); };
+    return function (test) {
+      lists[name].push(plain(test));
+      listed.add(test);
+    };
   }
-  runner.on('test end', into('tests'));
+  runner.on('test end', function (test) { ended.push(test); });
   runner.on('pass', into('passes'));
   runner.on('pending', into('pending'));
   runner.on('fail', function (test, error) {
     lists.failures.push(plain(test));
+    listed.add(test);
     console.error('not ok: ' + plain(test).fullTitle + '\n' + String((error && (error.stack || error.message)) || error));
   });
   runner.once('end', function () {
+    var rest = ended.filter(function (test) { return !listed.has(test); }).map(plain);
     var stats = {
-      tests: lists.tests.length, passes: lists.passes.length, pending: lists.pending.length, failures: lists.failures.length
+      tests: ended.length, passes: lists.passes.length, pending: lists.pending.length, failures: lists.failures.length
     };
     fs.writeFileSync(process.env.PODGYM_REPORT, JSON.stringify({
-      stats: stats, tests: lists.tests, pending: lists.pending, failures: lists.failures, passes: lists.passes
+      stats: stats, tests: rest, pending: lists.pending, failures: lists.failures, passes: lists.passes
     }));
   });
 };
