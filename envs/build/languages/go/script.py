@@ -35,7 +35,8 @@ top={workdir} state={state} log={log} cut={cut} need={need}
 mkdir -p "$state" "$GOMODCACHE" "$GOCACHE"
 again() {{ "$@" || {{ sleep 3; "$@"; }}; }}
 release() {{
-  (cd / && GOFLAGS=-modcacherw GOTOOLCHAIN=$1 go version >&2) || return 1
+  (cd / && GO111MODULE=on GOFLAGS= GOTOOLCHAIN=$1 go version >&2) || return 1
+  chmod -R u+w "$GOMODCACHE/golang.org/toolchain@v0.0.1-$1".*
   mkdir -p {gopath}/bin
   ln -sf "$GOMODCACHE/golang.org/toolchain@v0.0.1-$1".*/bin/* {gopath}/bin/
   hash -r
@@ -74,11 +75,13 @@ every() {{
 older() {{
   [ -n "{older}" ] || return 1
   versions='{{{{range .Versions}}}}{{{{.}}}} {{{{end}}}}'
-  for other in $(cd / && GOFLAGS= go list -m -versions -f "$versions" golang.org/toolchain | tr ' ' '\\n' |
+  for other in $(cd / && GO111MODULE=on GOFLAGS= go list -m -versions -f "$versions" golang.org/toolchain | tr ' ' '\\n' |
     grep -E "^v0[.]0[.]1-go{older}([.][0-9]+)?[.]$(go env GOOS)-$(go env GOARCH)\\$" | sort -V | tail -n 1); do
     other=${{other#v0.0.1-}} other=${{other%.*}}
-    kept=$flags
+    kept=$flags proxy=$(go env GOPROXY)
     release "$other" || return 1
+    # Before 1.13 there is neither a proxy by default nor a list of them, and before 1.14 no such flag.
+    case $other in go1.[2-9]|go1.[2-9].*|go1.1[0-3]|go1.1[0-3].*) writable= GOPROXY=${{proxy%%[,|]*}} && export GOPROXY ;; esac
     every || programs {touched} >/dev/null 2>&1 || {{ rm -f {gopath}/bin/go {gopath}/bin/gofmt; hash -r; flags=$kept; return 1; }}
     echo "go, from the module proxy, because what the fix touches does not compile by $have: $other" >> "$log"
     return 0

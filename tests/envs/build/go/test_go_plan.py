@@ -160,6 +160,9 @@ def test_a_repository_from_before_modules_with_its_dependencies_is_compiled_as_i
     }
     made = plan(files)
     assert made.tests[0].env["GO111MODULE"] == "off"
+    # Neither another release nor a list of them is to be had where the go command knows no modules.
+    assert "GO111MODULE=on GOFLAGS= GOTOOLCHAIN=$1 go version" in made.install[0].run
+    assert "GO111MODULE=on GOFLAGS= go list -m -versions" in made.install[0].run
     assert "cd /opt/podgym/go/src/example.org/me/it" in made.tests[0].script
 
 
