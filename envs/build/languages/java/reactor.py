@@ -144,11 +144,21 @@ class Reactor:
         return found
 
     def owner(self, path: str) -> Pom | None:
-        """The module that a file belongs to: the one that states a directory above it, or the deepest one above it."""
+        """The module that a file belongs to: the deepest one above it; of what only lists modules, the one that states the directory."""
+        found = self._above(path)
+        if found is None or found.own.kind == "pom":
+            directory = posixpath.dirname(path)
+            while directory:
+                if directory in self._elsewhere:
+                    return self._elsewhere[directory]
+                directory = posixpath.dirname(directory)
+        return found
+
+    def _above(self, path: str) -> Pom | None:
         directory = path
         while directory:
             directory = posixpath.dirname(directory)
-            pom = self._elsewhere.get(directory) or self.poms.get(f"{directory}/pom.xml" if directory else "pom.xml")
+            pom = self.poms.get(f"{directory}/pom.xml" if directory else "pom.xml")
             if pom is not None:
                 return pom
         return None

@@ -86,10 +86,14 @@ def test_a_module_s_sources_may_lie_outside_of_it_and_in_other_directories() -> 
     apart = "<build><sourceDirectory>../src/main/java</sourceDirectory>{0}</build>"
     tests = "<testSourceDirectory>${project.basedir}/../src/test/java</testSourceDirectory>"
     files = {
-        "pom.xml": pom("<packaging>pom</packaging><modules><module>notes</module><module>made</module><module>flat</module></modules>"),
+        "pom.xml": pom(
+            "<packaging>pom</packaging><modules><module>notes</module><module>made</module><module>flat</module>"
+            "<module>twin</module></modules>"
+        ),
         "notes/pom.xml": child("notes", apart.format("")),
         "made/pom.xml": child("made", apart.format(tests)),
         "flat/pom.xml": child("flat", "<build><testSourceDirectory>test</testSourceDirectory></build>"),
+        "twin/pom.xml": child("twin", "<build><testSourceDirectory>../flat/test</testSourceDirectory></build>"),
         "src/main/java/a/B.java": "class B {}",
         "src/test/java/a/BTest.java": TEST.format("BTest"),
         "flat/test/a/FlatTest.java": TEST.format("FlatTest"),
@@ -99,7 +103,7 @@ def test_a_module_s_sources_may_lie_outside_of_it_and_in_other_directories() -> 
     assert "-Dtest=BTest" in plan.install[0].run and '"$module/test" src/main/java src/test/java\n' in plan.tests[0].script
     shell_is_sound(plan)
     plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["flat/test/a/FlatTest.java"]))
-    assert "-Dtest=FlatTest" in plan.install[0].run
+    assert "-Dtest=FlatTest" in plan.install[0].run and "tested flat\n" in plan.tests[0].script
 
 
 def test_a_module_that_the_fix_makes_is_built_where_it_is() -> None:
