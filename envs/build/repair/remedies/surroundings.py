@@ -73,7 +73,9 @@ def unprivileged(plan: BuildPlan) -> BuildPlan:
         return wrapped(inner, before=_BEFORE, run='$podgym_as sh "$podgym_script"', after=bring)
 
     plan = with_interpreter(each_program(plan, change), "python-unprivileged", before=_BEFORE + _RUNNER, run='exec $podgym_as "$real" "$@"')
-    return with_last_step(plan, f"chmod -R a+rwX {WORKDIR} {TOOLS} 2>/dev/null || true\n")
+    # What a build writes anew it may also give a mode, which only the owner can.
+    owned = f"chown -R {_NOBODY}:{_NOBODY} {TOOLS}/build 2>/dev/null || true\n"
+    return with_last_step(plan, f"chmod -R a+rwX {WORKDIR} {TOOLS} 2>/dev/null || true\n{owned}")
 
 
 def _programs(plan: BuildPlan) -> bool:
