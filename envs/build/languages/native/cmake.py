@@ -210,7 +210,7 @@ def cmake_install(facts: CMakeFacts, tree: Tree, root: str, *, changed: Sequence
     )
     again = again if theirs else ""
     return f"""{install_prelude(exports, "")}{GIT_ENVIRONMENT}{filled}cd {shlex.quote(where(root))}
-{install_launchers()}{cmake_arguments(facts.fetched, sources)}{stand_ins(facts)}generator=
+{install_launchers()}{cmake_arguments(facts.fetched, sources, facts.places)}{stand_ins(facts)}generator=
 if command -v ninja >/dev/null; then generator="-G Ninja"; fi
 quiet="-DCMAKE_C_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_CXX_COMPILER_LAUNCHER={BIN}/compiler -DCMAKE_COMPILE_WARNING_AS_ERROR=OFF"
 plain="-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_POLICY_VERSION_MINIMUM=3.5"

@@ -61,6 +61,8 @@ class CMakeFacts:
     options: dict[str, Option] = field(default_factory=dict)
     settings: set[str] = field(default_factory=set)
     """Variables of the project that hold a word or a number."""
+    places: set[str] = field(default_factory=set)
+    """Variables of the project that hold a directory."""
     conditions: set[str] = field(default_factory=set)
     """Variables that stand in conditions."""
     tests: int = 0
@@ -143,6 +145,8 @@ def _note(facts: CMakeFacts, command: Command, *, top: bool, build_file: bool) -
         facts.options.setdefault(arguments[0], Option(arguments[0], arguments[1].lower() not in _FALSE))
     elif name == "set" and "CACHE" in arguments and "STRING" in arguments:
         facts.settings.add(arguments[0])
+    elif name == "set" and "CACHE" in arguments and "PATH" in arguments and _VARIABLE.fullmatch(arguments[0]):
+        facts.places.add(arguments[0])
     elif name in ("if", "elseif"):
         facts.conditions.update(word for word in arguments if re.fullmatch(r"[A-Za-z_]\w+", word))
     elif name == "include" and arguments and arguments[0] != "CTest":

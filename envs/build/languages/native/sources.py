@@ -66,6 +66,7 @@ _USELESS: Final = re.compile(
     r"doxygen|theme|awesome|saniti[sz]er|clang-?format|code-?coverage|lint|cmake-?modules?|website|vcpkg|fuzz", re.I
 )
 """What tests do not need, and a distribution has not."""
+_PLACE: Final = re.compile(r"(?:[A-Z]+_)??([A-Za-z0-9]{3,40})_(?:PATH|DIR|DIRECTORY|ROOT|HOME|SOURCE|SRC|SOURCE_DIR|SRC_DIR|SOURCE_PATH)")
 _MAX: Final = 40
 _FILES: Final = 1000
 _KIBIBYTES: Final = 16_384
@@ -194,9 +195,10 @@ def fill_submodules(modules: Iterable[Submodule], sources: Sequence[Source]) -> 
     return f"{_FILL}{''.join(lines)}" if lines else ""
 
 
-def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source]) -> str:
+def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source], places: Iterable[str] = ()) -> str:
     """Shell that sets `$fetched` to CMake's arguments for those projects whose sources are there, and `$absent` to those that have
-    the others be nothing."""
+    the others be nothing. `places` are variables of the project that hold directories: one that is called after such a project is where
+    its sources are looked for."""
     keys = {source.key for source in sources}
     lines: list[str] = []
     for entry in fetched:
@@ -215,6 +217,13 @@ def cmake_arguments(fetched: Iterable[Fetched], sources: Sequence[Source]) -> st
             lines.append(f'if [ {there} ]; then fetched="$fetched -D{variable}={place}"; else {nothing}; fi\n')
         elif nothing != ":":
             lines.append(f"{nothing}\n")
+    for variable in sorted(places):
+        named = _PLACE.fullmatch(variable)
+        key = next(
+            (source.key for source in sources if named and {source.key, _plain(source.key)} & {_known(named[1]), _plain(named[1])}), ""
+        )
+        if key:
+            lines.append(f'[ ! -d {SOURCES}/{key} ] || fetched="$fetched -D{variable}={SOURCES}/{key}"\n')
     empty = f"mkdir -p {_NOTHING} && : >{_NOTHING}/CMakeLists.txt\n" if lines else ""
     return f"fetched= absent=\n{empty}" + "".join(dict.fromkeys(lines))
 

@@ -200,6 +200,14 @@ def test_what_would_be_downloaded_comes_from_source_packages(plan: Planner) -> N
     assert '[ "$1" != catch2 ] || suites="$own trixie"' in plan(catch).dependencies[0].run
 
 
+def test_a_variable_that_holds_where_downloaded_sources_are(plan: Planner) -> None:
+    text = CMAKE + 'set(GOOGLETEST_PATH "${CMAKE_CURRENT_SOURCE_DIR}/x" CACHE PATH "")\nset(CALC_FMT_SOURCE_DIR "" CACHE PATH "")\n'
+    text += 'set(DATA_DIR "" CACHE PATH "")\n'
+    files = {"CMakeLists.txt": text, "cmake/gtest.cmake.in": "ExternalProject_Add(googletest GIT_REPOSITORY https://a/b)\n", **SOURCES}
+    script = plan(files).install[0].run
+    assert "-DGOOGLETEST_PATH=/opt/podgym/sources/googletest" in script and "FMT_SOURCE_DIR" not in script and "DATA_DIR" not in script
+
+
 def test_what_other_package_managers_would_bring(plan: Planner) -> None:
     files = {
         "CMakeLists.txt": CMAKE + "include(${CMAKE_BINARY_DIR}/conanbuildinfo.cmake)\nconan_basic_setup()\n",
