@@ -75,7 +75,9 @@ def build(
     plan: Annotated[Path | None, typer.Option("--plan", help="An edited plan, as --dry-run --json prints it.")] = None,
     language: Annotated[str | None, typer.Option("--language", help="In place of the one that the changed files suggest.")] = None,
     toolchain: Annotated[str | None, typer.Option("--toolchain", help="Its version, such as 3.11 or 17.")] = None,
-    parent: Annotated[int | None, typer.Option("--parent", help="Of a merge commit: the parent before the fix, from 1.")] = None,
+    parent: Annotated[
+        int | None, typer.Option("--parent", help="Of a merge commit: the parent before the fix, from 1 (the default).")
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help="train, test, or any name.")] = None,
     no_validate: Annotated[bool, typer.Option("--no-validate", help="Run no tests: a task to look at, not to grade.")] = False,
     audit: Annotated[bool, typer.Option("--audit", help="Read the whole Docker image, as `env check --image` does.")] = False,

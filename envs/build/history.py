@@ -27,11 +27,11 @@ class Fix:
 
 
 def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None, base: str | None = None) -> Fix:
-    """What `commit` changed against its parent; `parent` (from 1) chooses one where there are several, `base` names an earlier commit
-    for a fix of several commits.
+    """What `commit` changed against its first parent, which for a merge is all that it brought in; `parent` (from 1) chooses another one,
+    `base` names an earlier commit for a fix of several commits.
 
-    Raises `RepositoryError` for a commit that is not there, and `BuildError` for the first commit of a history, a merge
-    without `parent`, and a commit that changes nothing.
+    Raises `RepositoryError` for a commit that is not there, and `BuildError` for the first commit of a history, a `parent` that the
+    commit has not, and a commit that changes nothing.
     """
     sha = source.resolve(commit)
     info = source.commit(sha)
@@ -43,14 +43,6 @@ def read_fix(source: SourceRepository, commit: str, *, parent: int | None = None
             stage="resolve",
             reason="root_commit",
             remedy="Choose a commit that mends something that an earlier commit has.",
-        )
-    if len(info.parents) > 1 and parent is None:
-        listed = ", ".join(f"{number}: {one[:12]}" for number, one in enumerate(info.parents, 1))
-        raise BuildError(
-            f"Commit {sha[:12]} is a merge of {len(info.parents)} parents ({listed}).",
-            stage="resolve",
-            reason="merge_commit",
-            remedy="Say which side is the state before the fix with --parent N (usually 1), or choose the commit that was merged.",
         )
     if parent is not None and not 1 <= parent <= len(info.parents):
         raise BuildError(

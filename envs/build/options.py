@@ -31,7 +31,7 @@ class BuildOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     parent: int | None = Field(default=None, ge=1)
-    """Of a merge commit: which parent is the state before the fix, from 1."""
+    """Of a merge commit: which parent is the state before the fix, from 1; by default the first, into which the others were merged."""
     base: str | None = None
     """The commit before the fix, where that is not a parent of it: a fix of several commits."""
     language: Language | None = None

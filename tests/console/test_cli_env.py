@@ -109,7 +109,7 @@ def test_sources_that_are_not_there(cli: Any, fix: Any, project: Any, shop: Mapp
     project.git("checkout", "-q", "main")
     project.commit("Main", {"main.py": "1"})
     project.git("merge", "-q", "--no-ff", "-m", "Merge", "side")
-    merged = cli("env", "build", project.path, "--commit", "main", "--json")
+    merged = cli("env", "build", project.path, "--commit", "main", "--parent", "3", "--json")
     assert (merged.code, merged.json["reason"]) == (1, "merge_commit")
     assert "--parent" in merged.json["message"]
 

@@ -190,7 +190,7 @@ async def test_fixes_that_give_no_task(history, tmp_path: Path, provider) -> Non
         root: ("resolve", "root_commit"),
         "f" * 40: ("resolve", "commit_missing"),
         "-x": ("resolve", "commit_missing"),
-        "main": ("resolve", "merge_commit"),
+        "main": ("split", "no_test_change"),
         no_test: ("split", "no_test_change"),
         only_test: ("split", "only_test_change"),
         passing: ("validate", "already_passing"),

@@ -168,18 +168,17 @@ def test_commits_that_cannot_be_a_fix(history, source) -> None:
     assert missing.value.problem == "commit"
 
 
-def test_a_merge_needs_to_know_its_parent(history, source) -> None:
+def test_a_merge_is_what_it_brought_in(history, source) -> None:
     base = history.commit("start", {"calc.py": "1\n"})
     history.git("checkout", "-q", "-b", "side")
     history.commit("on the side", {"calc.py": "2\n", "tests/test_calc.py": "x = 1\n"})
     history.git("checkout", "-q", "main")
     on_main = history.commit("on main", {"other.py": "1\n"})
     history.git("merge", "-q", "--no-ff", "-m", "merge", "side")
-    with pytest.raises(BuildError, match="--parent") as caught:
-        read_fix(source, "main")
-    assert caught.value.reason == "merge_commit"
-    fix = read_fix(source, "main", parent=1)
-    assert fix.base == on_main and [change.path for change in fix.changes] == ["calc.py", "tests/test_calc.py"]
+    for parent in (None, 1):
+        fix = read_fix(source, "main", parent=parent)
+        assert fix.base == on_main and [change.path for change in fix.changes] == ["calc.py", "tests/test_calc.py"]
+    assert [change.path for change in read_fix(source, "main", parent=2).changes] == ["other.py"]
     with pytest.raises(BuildError, match="2 parent"):
         read_fix(source, "main", parent=3)
     with pytest.raises(BuildError, match="1 parent"):
