@@ -103,7 +103,7 @@ def test_a_module_s_sources_may_lie_outside_of_it_and_in_other_directories() -> 
     assert "-Dtest=BTest" in plan.install[0].run and '"$module/test" src/main/java src/test/java\n' in plan.tests[0].script
     shell_is_sound(plan)
     plan = JAVA.plan(request(files, source=["src/main/java/a/B.java"], tests=["flat/test/a/FlatTest.java"]))
-    assert "-Dtest=FlatTest" in plan.install[0].run and "tested flat\n" in plan.tests[0].script
+    assert "-Dtest=FlatTest" in plan.install[0].run and "tested flat made\n" in plan.tests[0].script
 
 
 def test_a_module_that_the_fix_makes_is_built_where_it_is() -> None:
