@@ -164,7 +164,11 @@ async def test_a_build_ends_with_whoever_started_it(calc: Any, odd: Any, tmp_pat
     )
     assert process.stdin is not None
     process.stdin.write(job.model_dump_json().encode() + b"\n")
-    await asyncio.sleep(3)
+    for _ in range(600):
+        await asyncio.sleep(0.1)
+        if any(tmp_path.glob(".funnel/k/out/.building-*/environment/repo.tar")):
+            break
+    await asyncio.sleep(1)
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
 
