@@ -1,8 +1,9 @@
 # Everything a fresh machine needs, behind two commands: `make demo` and `make test`.
-# PYTHON picks the interpreter (3.11 or newer); SEED and ARGS reach the demo.
+# PYTHON picks the interpreter (3.11 or newer); SEED and ARGS reach the demo, ARGS and WORKERS the tests.
 
 PYTHON ?= python3
 SEED ?= 0
+WORKERS ?= 2
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,9 +15,7 @@ demo: $(VENV)/.train
 	$(BIN)/podgym demo --seed $(SEED) $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage combine --quiet
+	$(BIN)/pytest --cov --cov-report= --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 	@omit=none; docker info >/dev/null 2>&1 || { omit='sandbox/docker/*'; echo "No Docker engine: its provider is left out of the coverage."; }; \
 	for room in $(ROOMS); do \
 	  $(BIN)/coverage report --include="$$room/*" --omit="$$omit" --fail-under=90 --format=total >/dev/null \

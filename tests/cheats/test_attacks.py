@@ -49,7 +49,7 @@ PARAMETERS = [
 ]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("where", "attack"), PARAMETERS)
 def test_attack(where: tuple[str, str], attack: str, matrices) -> None:
     row: Row = matrices(*where)[attack]
