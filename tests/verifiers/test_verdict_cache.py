@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,21 +56,24 @@ def test_bytes_are_bounded_too() -> None:
     assert (len(cache), cache.get("t", "big") is not None) == (1, True)
 
 
-def _fill(file: Path, worker: int) -> None:
-    cache = VerdictCache(file=file)
-    for number in range(50):
-        cache.put(f"w{worker}", str(number), scored(1.0, message="x" * 2000))
+FILLING = """
+import sys
+from pathlib import Path
+
+from podgym.verifiers import Verdict, VerdictCache
+
+cache = VerdictCache(file=Path(sys.argv[1]))
+for number in range(50):
+    cache.put(f"w{sys.argv[2]}", str(number), Verdict(status="scored", reward=1.0, message="x" * 2000))
+"""
 
 
 def test_processes_share_a_file(tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     reader = VerdictCache(file=file)
     assert reader.get("w0", "0") is None
-    workers = [multiprocessing.get_context("spawn").Process(target=_fill, args=(file, number)) for number in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(30)
+    workers = [subprocess.Popen([sys.executable, "-c", FILLING, str(file), str(number)]) for number in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
     assert all(reader.get(f"w{worker}", str(number)) for worker in range(2) for number in range(50))
     assert len(file.read_bytes().splitlines()) == 100
 
