@@ -201,31 +201,45 @@ def _targets(tree: Tree, directory: str, name: str, manifest: Mapping[str, Any])
     path = _join(directory, library["path"] if isinstance(library.get("path"), str) else "src/lib.rs")
     if path in tree:
         yield Target("lib", _text(library.get("name")) or name.replace("-", "_"), path, library.get("harness") is not False)
-    found: dict[tuple[str, str], Target] = {}
-    package = table(manifest, "package")
     prefix = f"{directory}/" if directory else ""
-    if package.get("autobins") is not False and f"{prefix}src/main.rs" in tree:
-        found["bin", name] = Target("bin", name, f"{prefix}src/main.rs")
+    package = table(manifest, "package")
     for kind, folder in (("bin", "src/bin"), ("test", "tests"), ("bench", "benches"), ("example", "examples")):
-        if package.get("auto" + {"bench": "benches"}.get(kind, f"{kind}s")) is False:
+        declared = list(_declared(tree, directory, kind, folder, manifest))
+        yield from declared
+        automatic = package.get("auto" + {"bench": "benches"}.get(kind, f"{kind}s"))
+        # Up to the edition of 2015 a manifest that names one target of a kind names all of them.
+        if automatic is False or (automatic is None and declared and str(package.get("edition", "2015")) == "2015"):
             continue
-        for below in tree.below(f"{prefix}{folder}"):
-            if match := re.fullmatch(r"([^/]+)\.rs|([^/]+)/main\.rs", below):
-                stem = match[1] or match[2]
-                found[kind, stem] = Target(kind, stem, f"{prefix}{folder}/{below}")
-    for kind, folder in (("bin", "src/bin"), ("test", "tests"), ("bench", "benches"), ("example", "examples")):
-        entries = manifest.get(kind)
-        for entry in entries if isinstance(entries, list) else []:
-            stem = _text(table(entry).get("name"))
-            if not stem:
-                continue
-            own = table(entry).get("path")
-            guesses = [own] if isinstance(own, str) else [f"{folder}/{stem}.rs", f"{folder}/{stem}/main.rs", "src/main.rs"]
-            path = next((joined for guess in guesses if (joined := _join(directory, guess)) in tree), "")
-            if path:
-                required = tuple(texts(table(entry).get("required-features", [])))
-                found[kind, stem] = Target(kind, stem, path, table(entry).get("harness") is not False, required, declared=True)
+        taken = {target.name for target in declared} | {target.path for target in declared}
+        for stem, path in _discovered(tree, prefix, kind, folder, name):
+            if stem not in taken and path not in taken:
+                yield Target(kind, stem, path)
+
+
+def _declared(tree: Tree, directory: str, kind: str, folder: str, manifest: Mapping[str, Any]) -> Iterator[Target]:
+    """Those that the manifest names, of which a later one of the same name hides the one before."""
+    entries = manifest.get(kind)
+    found: dict[str, Target] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        stem = _text(table(entry).get("name"))
+        if not stem:
+            continue
+        own = table(entry).get("path")
+        guesses = [own] if isinstance(own, str) else [f"{folder}/{stem}.rs", f"{folder}/{stem}/main.rs", "src/main.rs"]
+        path = next((joined for guess in guesses if (joined := _join(directory, guess)) in tree), "")
+        if path:
+            required = tuple(texts(table(entry).get("required-features", [])))
+            found[stem] = Target(kind, stem, path, table(entry).get("harness") is not False, required, declared=True)
     yield from found.values()
+
+
+def _discovered(tree: Tree, prefix: str, kind: str, folder: str, name: str) -> Iterator[tuple[str, str]]:
+    """Names and paths of what cargo finds without being told."""
+    if kind == "bin" and f"{prefix}src/main.rs" in tree:
+        yield name, f"{prefix}src/main.rs"
+    for below in tree.below(f"{prefix}{folder}"):
+        if match := re.fullmatch(r"([^/]+)\.rs|([^/]+)/main\.rs", below):
+            yield match[1] or match[2], f"{prefix}{folder}/{below}"
 
 
 def _text(value: object) -> str:

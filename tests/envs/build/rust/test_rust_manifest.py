@@ -1,3 +1,9 @@
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -112,3 +118,32 @@ def test_no_manifest_is_too_odd(entries: dict[str, str]) -> None:
         assert cargo.root_of(directory) in ("", "a", "x", "a/x")
         assert found.features is not None
         cargo.members("")
+
+
+@pytest.mark.skipif(shutil.which("cargo") is None, reason="needs cargo")
+@pytest.mark.parametrize("edition", ["2015", "2018", "2021"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "",
+        '[[test]]\nname = "url_wpt"\npath = "tests/wpt.rs"\nharness = false\n',
+        'autotests = true\n[[test]]\nname = "deep"\n[[test]]\nname = "unit"\npath = "tests/wpt.rs"\n',
+        'autobins = false\nautobenches = false\n[[bin]]\nname = "tool"\n',
+        '[[bin]]\nname = "program"\npath = "src/main.rs"\n[[example]]\nname = "shown"\npath = "examples/one.rs"\n',
+        '[lib]\nname = "other"\n[[bench]]\nname = "fast"\nharness = false\n',
+    ],
+)
+def test_the_targets_are_those_that_cargo_itself_tells(tmp_path: Path, edition: str, rest: str) -> None:
+    manifest = f'[package]\nname = "an-app"\nversion = "0.1.0"\nedition = "{edition}"\n{rest}'
+    sources = ("src/lib.rs", "src/main.rs", "src/bin/tool.rs", "tests/wpt.rs", "tests/unit.rs", "tests/deep/main.rs")
+    files = {"Cargo.toml": manifest} | dict.fromkeys((*sources, "benches/fast.rs", "examples/one.rs"), "fn main() {}\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    command = ["cargo", "metadata", "--no-deps", "--offline", "--format-version=1"]
+    told = json.loads(subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout)["packages"][0]["targets"]
+    kinds = {"rlib": "lib", "custom-build": "build"}
+    expected = {(kinds.get(one["kind"][0], one["kind"][0]), one["name"], one["src_path"].removeprefix(f"{tmp_path}/")) for one in told}
+    found = Cargo(tree(files)).packages[""].targets
+    assert {(one.kind, one.name, one.path) for one in found} == expected
+    assert len(found) == len(expected)
