@@ -6,22 +6,25 @@
 A list has a line `PATH_OR_URL COMMIT` for each fix. A task is built and validated on the first provider. On each provider three
 things must then hold: the gold fix is worth 1.0, no change is worth 0.0, and a scripted agent that makes the fix by `bash`,
 `str_replace` and `finish` is worth 1.0. The table says what came of each, or the stage and reason that ended its build.
+
+    python benchmarks/real_projects.py --built tasks/ --provider docker --rounds 2 --json
+
+proves tasks that are built already, each as often as is said and in fresh sandboxes, and certifies each anew with its image.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import difflib
 import json
-import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from podgym.console.cli.gold import gold_turns
+from podgym.envs.audit import audit
 from podgym.envs.build import BuildOptions, BuildReport, build_task
 from podgym.envs.code import CodeEnvironment
 from podgym.envs.contract import Task
@@ -30,14 +33,13 @@ from podgym.errors import PodgymError
 from podgym.policy.scripted import ScriptedPolicy
 from podgym.policy.tokenizer import ByteTokenizer
 from podgym.rollout.attempt import run_attempt
-from podgym.rollout.dialects import CompactDialect, DialectError, spell_compact
+from podgym.rollout.dialects import CompactDialect
 from podgym.rollout.limits import RolloutLimits
-from podgym.rollout.tools.calls import ToolCall
 from podgym.sandbox import SandboxProvider
 from podgym.sandbox.providers import open_provider
 from podgym.traces import Trace
 from podgym.traces.events import Created
-from podgym.verifiers import BaseTree, Change, GradingPlan, grade
+from podgym.verifiers import BaseTree, Change, GradingPlan, grade, take_change
 
 LIMITS = RolloutLimits(turns=2000, tokens=50_000_000, turn_tokens=10_000_000, output_bytes=4096, rollout_s=1200)
 
@@ -49,6 +51,8 @@ def main() -> int:
     parser.add_argument("--provider", action="append", help="local (default), docker, or package.module:Class; any number of times")
     parser.add_argument("--provider-options", default="{}", help="JSON object: provider name to its options")
     parser.add_argument("--out", type=Path, default=Path("real-tasks"), help="where the tasks are written")
+    parser.add_argument("--built", type=Path, help="prove the tasks of this directory instead")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each task is proven")
     parser.add_argument("--repeats", type=int, default=2, help="validating runs of each state with tests")
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
     arguments = parser.parse_args()
@@ -58,36 +62,37 @@ def main() -> int:
     if arguments.list:
         lines = (line.split("#")[0].split() for line in arguments.list.read_text().splitlines())
         pairs += [(line[0], line[1]) for line in lines if len(line) >= 2]
-    if not pairs:
-        parser.error("name at least one PATH_OR_URL COMMIT, or a --list")
+    built = sorted(file.parent for file in arguments.built.glob("*/task.toml")) if arguments.built else []
+    if not pairs and not built:
+        parser.error("name at least one PATH_OR_URL COMMIT, a --list, or a directory of tasks as --built")
     options = json.loads(arguments.provider_options)
-    rows = asyncio.run(
-        run(pairs, arguments.provider or ["local"], options, out=arguments.out, repeats=arguments.repeats, as_json=arguments.json)
-    )
+    providers = {name: open_provider(name, options.get(name, {})) for name in arguments.provider or ["local"]}
+    proofs = [proven(directory, providers, rounds=arguments.rounds) for directory in built] or [
+        prove(source, commit, providers, out=arguments.out, repeats=arguments.repeats, rounds=arguments.rounds) for source, commit in pairs
+    ]
+    rows = asyncio.run(run(proofs, providers, as_json=arguments.json))
     if not arguments.json:
         print_table(rows)
     return 0 if all(row["ok"] for row in rows) else 1
 
 
 async def run(
-    pairs: Sequence[tuple[str, str]], names: Sequence[str], options: dict[str, Any], *, out: Path, repeats: int, as_json: bool
+    proofs: Sequence[Coroutine[Any, Any, dict[str, Any]]], providers: dict[str, SandboxProvider], *, as_json: bool
 ) -> list[dict[str, Any]]:
-    providers = {name: open_provider(name, options.get(name, {})) for name in names}
     rows = []
     try:
-        for source, commit in pairs:
-            row = await prove(source, commit, providers, out=out, repeats=repeats)
-            rows.append(row)
+        for proof in proofs:
+            rows.append(await proof)
             if as_json:
-                print(json.dumps(row), flush=True)
+                print(json.dumps(rows[-1]), flush=True)
     finally:
         for provider in providers.values():
             await provider.close()
     return rows
 
 
-async def prove(source: str, commit: str, providers: dict[str, SandboxProvider], *, out: Path, repeats: int) -> dict[str, Any]:
-    """One row of the table."""
+async def prove(source: str, commit: str, providers: dict[str, SandboxProvider], *, out: Path, repeats: int, rounds: int) -> dict[str, Any]:
+    """Build and prove; one row of the table."""
 
     def say(what: str) -> None:
         print(f"{Path(source).name} {commit[:10]}: {what}", file=sys.stderr, flush=True)
@@ -100,17 +105,30 @@ async def prove(source: str, commit: str, providers: dict[str, SandboxProvider],
     if report.status == "failed":
         say(f"{report.message}\n{report.details}")
         return row
-    task = read_task(Path(report.out))
+    return row | await proven(Path(report.out), providers, rounds=rounds)
+
+
+async def proven(directory: Path, providers: dict[str, SandboxProvider], *, rounds: int) -> dict[str, Any]:
+    """What a task is worth on each provider, in the worst of its rounds, and whether it is certified anew (on Docker with its image)."""
+    task = read_task(directory)
+    found: dict[str, Any] = {"task": task.id, "rewards": {}, "certified": {}}
     for name, provider in providers.items():
         started = time.monotonic()
-        say(f"proving on {name}")
+        print(f"{task.id}: proving on {name}", file=sys.stderr, flush=True)
         try:
-            row["rewards"][name] = await rewards(task, Path(report.out), provider)
+            all_rounds = [await rewards(task, directory, provider) for _ in range(rounds)]
+            found["rewards"][name] = next((one for one in all_rounds if not _holds(one)), all_rounds[0])
         except PodgymError as error:
-            row["rewards"][name] = {"error": f"{type(error).__name__}: {error}"}
-        row["rewards"][name]["seconds"] = round(time.monotonic() - started, 1)
-    row["ok"] = all((one.get("gold"), one.get("none"), one.get("agent")) == (1.0, 0.0, 1.0) for one in row["rewards"].values())
-    return row
+            found["rewards"][name] = {"error": f"{type(error).__name__}: {error}"}
+        audited = await asyncio.to_thread(audit, directory, image=task.sandbox.image if name == "docker" else "")
+        found["certified"][name] = audited.ok
+        found["rewards"][name] |= {"rounds": rounds, "seconds": round(time.monotonic() - started, 1)}
+    found["ok"] = all(map(_holds, found["rewards"].values())) and all(found["certified"].values())
+    return found
+
+
+def _holds(row: dict[str, Any]) -> bool:
+    return (row.get("gold"), row.get("none"), row.get("agent")) == (1.0, 0.0, 1.0)
 
 
 def _name(source: str, commit: str) -> str:
@@ -122,8 +140,7 @@ def _name(source: str, commit: str) -> str:
 
 def _row(source: str, report: BuildReport) -> dict[str, Any]:
     return {
-        "project": report.task.rpartition("-")[0] or _name(source, report.commit).rpartition("-")[0],
-        "commit": report.commit[:12],
+        "task": report.task or _name(source, report.commit),
         "status": report.status,
         "stage": report.stage,
         "reason": report.reason,
@@ -140,6 +157,7 @@ def _row(source: str, report: BuildReport) -> dict[str, Any]:
         "seconds": round(report.seconds, 1),
         "image_bytes": report.image_bytes,
         "rewards": {},
+        "certified": {},
         "ok": False,
     }
 
@@ -156,7 +174,7 @@ async def rewards(task: Task, directory: Path, provider: SandboxProvider) -> dic
         found[name] = verdict.reward
         if verdict.message and name == "gold":
             found["message"] = verdict.message
-    result = await _agent(task, turns(base, gold), directory, provider)
+    result = await _agent(task, gold_turns(task), directory, provider)
     found["agent"] = result.verdict.reward
     found["turns"] = result.turns
     if result.verdict.message:
@@ -166,8 +184,6 @@ async def rewards(task: Task, directory: Path, provider: SandboxProvider) -> dic
 
 async def _gold(task: Task, plan: GradingPlan, base: BaseTree, patch: bytes, provider: SandboxProvider) -> Change:
     """The gold patch as git itself applies it in a sandbox."""
-    from podgym.verifiers import take_change
-
     sandbox = await provider.create(task.sandbox)
     try:
         done = await sandbox.run("git apply --whitespace=nowarn -", timeout_s=60, cwd=plan.workdir, stdin=patch)
@@ -194,87 +210,18 @@ async def _agent(task: Task, script: list[str], directory: Path, provider: Sandb
     )
 
 
-def turns(base: BaseTree, gold: Change) -> list[str]:
-    """The agent's turns: look, edit each file, look at the change, finish."""
-    script = ["bash git log --oneline | head -5 && ls"]
-    for path in gold.deleted:
-        script.append(f"bash rm -- {shlex.quote(path)}")
-    for path, file in gold.files.items():
-        before = base.read(path) if path in base.files and path not in base.left_over else None
-        edits = None if before is None or file.mode != base.files[path].mode else replacements(before, file.data)
-        if edits:
-            script.append(f"bash wc -l {shlex.quote(path)}")
-            script += [f"str_replace {path}\n{old}\n=>\n{new}" for old, new in edits]
-        else:
-            script += whole(path, file.data, executable=file.mode & 0o111 != 0)
-    return [*script, "bash git status --short", "finish"]
-
-
-def whole(path: str, data: bytes, *, executable: bool) -> list[str]:
-    """Turns that write a file anew."""
-    quoted = shlex.quote(path)
-    encoded = base64.b64encode(data).decode()
-    parts = [encoded[at : at + 60_000] for at in range(0, len(encoded), 60_000)] or [""]
-    script = [f"bash mkdir -p -- $(dirname {quoted}) && : > {quoted}.b64"]
-    script += [f"bash printf %s {part} >> {quoted}.b64" for part in parts if part]
-    script.append(f"bash base64 -d {quoted}.b64 > {quoted} && rm {quoted}.b64" + (f" && chmod +x {quoted}" if executable else ""))
-    return script
-
-
-def replacements(before: bytes, after: bytes) -> list[tuple[str, str]] | None:
-    """Replacements that turn one text into the other, each `old` in the file exactly once when its turn comes; None where none do."""
-    try:
-        current, target = before.decode(), after.decode()
-    except UnicodeDecodeError:
-        return None
-    for context in (1, 3, 8, 20):
-        edits = _edits(current, target, context)
-        if edits is not None and _applied(current, edits) == target and all(_can_say(old, new) for old, new in edits):
-            return edits
-    return None
-
-
-def _edits(current: str, target: str, context: int) -> list[tuple[str, str]] | None:
-    old_lines, new_lines = current.split("\n"), target.split("\n")
-    matcher = difflib.SequenceMatcher(None, old_lines, new_lines, autojunk=False)
-    edits = []
-    for group in matcher.get_grouped_opcodes(context):
-        old = "\n".join(old_lines[group[0][1] : group[-1][2]])
-        new = "\n".join(new_lines[group[0][3] : group[-1][4]])
-        if not old:
-            return None
-        edits.append((old, new))
-    return edits
-
-
-def _applied(text: str, edits: list[tuple[str, str]]) -> str | None:
-    for old, new in edits:
-        if text.count(old) != 1:
-            return None
-        text = text.replace(old, new)
-    return text
-
-
-def _can_say(old: str, new: str) -> bool:
-    try:
-        spell_compact(ToolCall("str_replace", {"path": "x", "old": old, "new": new}))
-    except DialectError:
-        return False
-    return "\r" not in old + new
-
-
 def print_table(rows: list[dict[str, Any]]) -> None:
-    head = ("project", "commit", "built by", "py", "runner", "tests", "F2P", "P2P", "flaky", "s", "gold / none / agent")
+    head = ("task", "built by", "toolchain", "runner", "tests", "F2P", "P2P", "flaky", "s", "gold / none / agent", "certified")
+    facts = ("build_system", "toolchain", "framework", "tests", "fail_to_pass", "pass_to_pass", "flaky", "seconds")
     lines = [head]
     for row in rows:
-        outcome = f"failed in {row['stage']}: {row['reason']}"
-        if row["rewards"]:
-            outcome = "; ".join(
-                f"{name}: {one['error']}" if "error" in one else f"{name}: {one['gold']} / {one['none']} / {one['agent']}"
-                for name, one in row["rewards"].items()
-            )
-        numbers = (row["tests"], row["fail_to_pass"], row["pass_to_pass"], row["flaky"], row["seconds"])
-        lines.append((row["project"], row["commit"], row["build_system"], row["toolchain"], row["framework"], *map(str, numbers), outcome))
+        outcome = "; ".join(
+            f"{name}: {one['error']}" if "error" in one else f"{name}: {one['gold']} / {one['none']} / {one['agent']}"
+            for name, one in row["rewards"].items()
+        )
+        certified = "; ".join(f"{name}: {'yes' if ok else 'no'}" for name, ok in row["certified"].items())
+        known = (str(row.get(fact, "")) for fact in facts)
+        lines.append((row["task"], *known, outcome or f"failed in {row['stage']}: {row['reason']}", certified))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for number, line in enumerate(lines):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")

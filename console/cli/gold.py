@@ -21,7 +21,7 @@ from podgym.rollout.dialects import DialectError, spell_compact
 from podgym.rollout.tools.calls import ToolCall
 from podgym.verifiers import BaseTree, GradingPlan
 
-__all__ = ["GoldError", "gold_turns"]
+__all__ = ["GoldError", "gold_turns", "replacements", "whole_file"]
 
 _PATCH = "solution/gold.patch"
 _PART = 60_000
@@ -50,8 +50,8 @@ def gold_turns(task: Task) -> list[str]:
         if after is None:
             turns.append(f"bash rm -- {quoted}")
             continue
-        edits = _replacements(before, after) if before is not None else None
-        turns += [f"str_replace {path}\n{old}\n=>\n{new}" for old, new in edits] if edits is not None else _written(quoted, after)
+        edits = replacements(before, after) if before is not None else None
+        turns += [f"str_replace {path}\n{old}\n=>\n{new}" for old, new in edits] if edits is not None else whole_file(quoted, after)
         if executable:
             turns.append(f"bash chmod +x {quoted}")
     return [*turns, "finish"]
@@ -96,14 +96,15 @@ def _git(task: Task, arguments: list[str], stdin: bytes, root: Path) -> bytes:
     return done.stdout
 
 
-def _written(quoted: str, data: bytes) -> list[str]:
+def whole_file(quoted: str, data: bytes) -> list[str]:
+    """Turns that write a file anew, its path quoted for a shell."""
     encoded = base64.b64encode(data).decode()
-    turns = [f"bash mkdir -p -- $(dirname {quoted}) && : > {quoted}.b64"]
+    turns = [f'bash mkdir -p -- "$(dirname {quoted})" && : > {quoted}.b64']
     turns += [f"bash printf %s {encoded[at : at + _PART]} >> {quoted}.b64" for at in range(0, len(encoded), _PART)]
     return [*turns, f"bash base64 -d {quoted}.b64 > {quoted} && rm {quoted}.b64"]
 
 
-def _replacements(before: bytes, after: bytes) -> list[tuple[str, str]] | None:
+def replacements(before: bytes, after: bytes) -> list[tuple[str, str]] | None:
     """Edits that turn one text into the other, each `old` there exactly once when its turn comes; None where none do."""
     try:
         current, target = before.decode(), after.decode()
