@@ -56,7 +56,8 @@ class HiddenFile(BaseModel):
     """Where its content is, for `Files`: relative to the task's directory, say."""
     executable: bool = False
     inline: bool = False
-    """Only the test modules of this Rust source, into the agent's (or the base's) file of that path."""
+    """Only the tests inside of this source, into the agent's (or the base's) file of that path: the test modules of one in Rust, the
+    docstrings with examples of one in Python."""
     sha256: str = ""
     """Of the content, checked where it is given."""
 
@@ -96,6 +97,8 @@ class GradingPlan(BaseModel):
     """Paths that the gold fix touches: graded although `protected` matches them, but for the runner's own tables."""
     gold_parts: Mapping[str, str] = Field(default_factory=dict)
     """What `runner_parts` says about the gold fix: those tables may also be as the fix leaves them."""
+    doctests: bool = False
+    """Examples in the docstrings of Python sources are tests: the base's, or where a hidden file is `inline` those of the fix."""
     import_roots: tuple[str, ...] = ("", "src", "lib")
     """Directories that join the import path; no new file there may shadow the standard library or the test runner."""
     decoys: Decoys | None = None
@@ -291,8 +294,9 @@ def _assemble(plan: GradingPlan, files: Files, accepted: Accepted | None, *, hid
         base = accepted.base.files if accepted.base is not None else {}
         removals.update(dict.fromkeys(path for path in writes if path not in base))
     for path, write in writes.items():
-        if path.endswith(".rs") and (known := _base_content(accepted, path)) is not None and readable(known):
-            writes[path] = Write(path, with_tests_of(write.data, known), write.mode)
+        is_mixed = path.endswith(".rs") or (plan.doctests and path.endswith(".py"))
+        if is_mixed and (known := _base_content(accepted, path)) is not None and readable(path, known):
+            writes[path] = Write(path, with_tests_of(path, write.data, known), write.mode)
     for file in plan.hidden if hidden else ():
         data = _content(file, files)
         if file.inline:
@@ -306,10 +310,10 @@ def _assemble(plan: GradingPlan, files: Files, accepted: Accepted | None, *, hid
 
 def _spliced(standing: bytes, data: bytes, file: HiddenFile) -> bytes:
     try:
-        return with_tests_of(standing, data)
+        return with_tests_of(file.path, standing, data)
     except ValueError as error:
         raise PlanError(
-            f"The test modules of {file.path!r}, a Rust source of the task, cannot be read: {error}.",
+            f"The tests inside of {file.path!r} cannot be read: {error}.",
             remedy="Rebuild the task; a hidden file with `inline` needs braces that match, as the base's does.",
         ) from error
 

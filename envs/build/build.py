@@ -187,6 +187,7 @@ class _Build:
                     changed=prepared.plan.changed,
                     changed_files=prepared.changed_tests,
                     owned=prepared.owns,
+                    new=prepared.owns_new,
                     repeats=self._options.repeats,
                     progress=self._progress,
                 )

@@ -65,6 +65,7 @@ def grading_plan(prepared: Prepared, validation: Validation, inspection: Inspect
         gold_parts=prepared.gold_parts,
         clean=validation.clean,
         deterministic=not validation.flaky,
+        doctests=prepared.runs_examples,
         import_roots=("", "src", "lib", *(f"{root}{tail}" for tail in ("", "/src") if root)),
     )
 

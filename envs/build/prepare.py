@@ -20,7 +20,7 @@ from podgym.envs.build.errors import BuildError, Reason
 from podgym.envs.build.history import Fix, merged_messages, read_fix
 from podgym.envs.build.instruction import instruction_from_issue, instruction_from_message
 from podgym.envs.build.languages import language_module
-from podgym.envs.build.languages.contract import LanguageModule, PlanRequest
+from podgym.envs.build.languages.contract import LanguageModule, PathKinds, PlanRequest
 from podgym.envs.build.manifests import write_manifests
 from podgym.envs.build.options import BuildOptions
 from podgym.envs.build.plan import ARCHIVE, CA_BUNDLE, CA_FILE, CA_VARIABLES, MANIFESTS, BuildPlan
@@ -62,6 +62,7 @@ class Prepared:
     fix: Fix
     location: str
     module: LanguageModule
+    kinds: PathKinds
     request: PlanRequest
     """What the plan was made from, for making another one."""
     plan: BuildPlan
@@ -86,6 +87,17 @@ class Prepared:
     def owns(self, identity: str) -> bool:
         """Whether a test id may come from one of the changed test files."""
         return any(self.module.owns(path, identity) for path in self.changed_tests)
+
+    def owns_new(self, identity: str) -> bool:
+        """Whether a test id comes from inside a source that the fix adds, which no other solution need have."""
+        known = self.gold.base.files if self.gold.base is not None else {}
+        new = [path for path in self.gold.files if path not in known and self.kinds.is_mixed(path)]
+        return any(self.module.owns(path, identity) for path in new) and not self.owns(identity)
+
+    @property
+    def runs_examples(self) -> bool:
+        """Whether examples in docstrings are tests."""
+        return any(path.endswith(".py") and self.kinds.is_mixed(path) for path in self.request.base.paths)
 
     @property
     def overlays(self) -> Mapping[State, Overlay]:
@@ -162,7 +174,7 @@ def _open(source: str | Path, options: BuildOptions) -> SourceRepository:
 def _take_apart(repository: SourceRepository, commit: str, issue: str | None, options: BuildOptions) -> Prepared:
     fix = read_fix(repository, commit, parent=options.parent, base=options.base)
     base = {entry.path: entry for entry in repository.list_tree(fix.base)}
-    module, split, request, plan = _planned_in_a_language(repository, fix, base, options)
+    module, kinds, split, request, plan = _planned_in_a_language(repository, fix, base, options)
     instruction = _told(repository, fix) if issue is None else instruction_from_issue(issue)
     tree = BaseTree(
         {path: BaseFile(int(entry.mode, 8), entry.id) for path, entry in base.items() if entry.kind == "blob"},
@@ -176,6 +188,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
         fix=fix,
         location=repository.location,
         module=module,
+        kinds=kinds,
         request=request,
         plan=plan,
         instruction=instruction,
@@ -190,7 +203,7 @@ def _take_apart(repository: SourceRepository, commit: str, issue: str | None, op
         spliced=tuple(
             Write(
                 change.path,
-                with_tests_of(repository.read(fix.base, change.path), repository.read(fix.sha, change.path)),
+                with_tests_of(change.path, repository.read(fix.base, change.path), repository.read(fix.sha, change.path)),
                 int(change.old_mode, 8),
             )
             for change in split.inline
@@ -211,7 +224,7 @@ def _told(repository: SourceRepository, fix: Fix) -> str:
 
 def _planned_in_a_language(
     repository: SourceRepository, fix: Fix, base: Mapping[str, TreeEntry], options: BuildOptions
-) -> tuple[LanguageModule, Split, PlanRequest, BuildPlan]:
+) -> tuple[LanguageModule, PathKinds, Split, PlanRequest, BuildPlan]:
     """By the module of the language that most of the fix is in; where the project is not one of its kind, of another one of the fix's.
 
     Nothing is tried in place of what was asked for. Raises as the first language did.
@@ -231,7 +244,7 @@ def _planned_in_a_language(
             split = split_fix(
                 fix,
                 kinds,
-                has_tests=lambda change: _inline_differs(repository, fix, change),
+                has_tests=partial(_inline_differs, repository, fix, kinds),
                 readers=partial(data_readers, fixed, kinds),
             )
             if refused and module.name == "python" and not _in_python_project(both, split.runnable):
@@ -249,7 +262,7 @@ def _planned_in_a_language(
                 step_timeout_s=options.install_timeout_s,
                 exports={**(dict.fromkeys(CA_VARIABLES, CA_BUNDLE) if options.ca_bundle is not None else {}), **options.install_env},
             )
-            return module, split, request, options.plan or _planned(module, request, options)
+            return module, kinds, split, request, options.plan or _planned(module, request, options)
         except BuildError as error:
             if not refused and error.reason not in _NOT_OF_ITS_KIND:
                 raise
@@ -282,14 +295,15 @@ def _tree(repository: SourceRepository, sha: str, entries: Mapping[str, TreeEntr
     return Tree([path for path, entry in entries.items() if entry.kind == "blob"], read)
 
 
-def _inline_differs(repository: SourceRepository, fix: Fix, change: FileChange) -> bool:
-    """Whether the test modules of a Rust source change; one that the fix adds has its tests and its code in one, and is the fix's."""
-    if not change.path.endswith(".rs") or change.status != "modified" or "120000" in (change.old_mode, change.new_mode):
+def _inline_differs(repository: SourceRepository, fix: Fix, kinds: PathKinds, change: FileChange) -> bool:
+    """Whether the tests inside of a source change; one that the fix adds has its tests and its code in one, and is the fix's."""
+    path = change.path
+    if not kinds.is_mixed(path) or change.status != "modified" or "120000" in (change.old_mode, change.new_mode):
         return False
-    before, after = repository.read(fix.base, change.path), repository.read(fix.sha, change.path)
-    if not (readable(before) and readable(after)):
+    before, after = repository.read(fix.base, path), repository.read(fix.sha, path)
+    if not (readable(path, before) and readable(path, after)):
         return False
-    return with_tests_of(before, after) != with_tests_of(before, before)
+    return with_tests_of(path, before, after) != with_tests_of(path, before, before)
 
 
 def _entries(changes: Sequence[FileChange]) -> list[TreeEntry]:

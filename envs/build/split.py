@@ -1,7 +1,8 @@
 """Which of the files that a fix changes are its tests, and which are the fix.
 
-The language's module tells by path. A Rust source that holds its own tests is both: its test modules belong to the tests and the
-rest of it to the fix, told apart by syntax. Where a fix changes nothing of its tests but data, the tests that read it are run.
+The language's module tells by path. A source that holds its own tests is both: its test modules (Rust) or the docstrings with examples
+(Python, where they are run) belong to the tests and the rest of it to the fix, told apart by syntax. Where a fix changes nothing of its
+tests but data, the tests that read it are run.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Split:
     runnable: tuple[str, ...]
     """Test files that stand after the fix and that a runner reports on; where the fix changes none, those that read its data."""
     inline: tuple[FileChange, ...] = ()
-    """Those of `source` whose own test modules change too."""
+    """Those of `source` whose own tests change too."""
 
 
 def split_fix(
@@ -39,7 +40,7 @@ def split_fix(
     has_tests: Callable[[FileChange], bool] = lambda _: False,
     readers: Callable[[Sequence[str]], Sequence[str]] = lambda _: (),
 ) -> Split:
-    """Separate the fix's tests from its source; `has_tests` tells for a source file whether its own test modules change, `readers`
+    """Separate the fix's tests from its source; `has_tests` tells for a source file whether its own tests change, `readers`
     which tests read some of the changed files.
 
     Raises `BuildError` where either half is empty, and for changes that a task cannot carry: submodules, and links

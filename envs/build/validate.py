@@ -68,12 +68,15 @@ async def validate(
     changed: Sequence[TestCommand] = (),
     changed_files: Sequence[str],
     owned: Owner,
+    new: Owner = lambda _: False,
     repeats: int = 1,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Validation:
     """Run `commands` in the three states; where they do not end in time, or run none of the changed tests, `changed` in their place.
 
-    `changed_files` are the changed test files, `owned` tells their ids; `repeats` is how often the tests run with and without the fix.
+    `changed_files` are the changed test files, `owned` tells their ids, and `new` those inside of sources that the fix adds, which are not
+    required; `repeats` is how often the tests run with and without the fix.
+
     Raises `BuildError` (stage validate), and `SandboxError` for a failure of the infrastructure.
     """
     runs = _Runs(provider=provider, spec=spec, commands=commands, overlays=overlays, repeats=repeats)
@@ -92,7 +95,7 @@ async def validate(
         _must_report(report)
     progress("running the tests without the fix")
     before, base = await asyncio.gather(runs.state("base+tests"), runs.state("base"))
-    return _judge(after, before, base, changed_files=changed_files, owned=owned, scope=scope, commands=runs.commands)
+    return _judge(after, before, base, changed_files=changed_files, owned=owned, new=new, scope=scope, commands=runs.commands)
 
 
 def _beyond(report: TestReport, owned: Owner) -> str:
@@ -153,6 +156,7 @@ def _judge(
     *,
     changed_files: Sequence[str],
     owned: Owner,
+    new: Owner,
     scope: Literal["suite", "changed"],
     commands: tuple[TestCommand, ...],
 ) -> Validation:
@@ -166,11 +170,21 @@ def _judge(
     if base[0].problem:
         notes.append(f"base gave no whole report ({base[0].problem})")
     passing = [id_ for id_, outcome in first.items() if outcome == "passed" and id_ not in flaky]
-    fail_to_pass = tuple(id_ for id_ in passing if without.get(id_) != "passed")
+    turned = [id_ for id_ in passing if without.get(id_) != "passed"]
+    fail_to_pass = tuple(id_ for id_ in turned if not new(id_))
+    if len(fail_to_pass) < len(turned):
+        notes.append(f"{len(turned) - len(fail_to_pass)} test(s) inside of sources that the fix adds are not required")
     pass_to_pass = tuple(id_ for id_ in passing if without.get(id_) == "passed")
     broken = [id_ for id_, outcome in without.items() if outcome == "passed" and first.get(id_, "missing") in ("failed", "error")]
     if broken:
         notes.append(f"{len(broken)} test(s) pass without the fix and fail with it, such as {broken[0]}")
+    if turned and not fail_to_pass:
+        raise BuildError(
+            f"The only tests that the fix turns are inside of sources that it adds: {_some(turned)}.",
+            stage="validate",
+            reason="no_test_change",
+            remedy="Choose another commit: no other solution need have these.",
+        )
     if not fail_to_pass:
         raise _nothing_turned(after[0], before[0], without, changed_files=changed_files, owned=owned, flaky=flaky)
     return Validation(

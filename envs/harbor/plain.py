@@ -22,7 +22,7 @@ __all__ = ["solution_script", "test_files"]
 def test_files(plan: GradingPlan) -> dict[str, bytes]:
     """Files for `tests/`, by name."""
     frameworks = sorted({command.framework for command in plan.tests})
-    if "program" in frameworks:
+    if "program" in frameworks or any(file.inline for file in plan.hidden):
         return {"test.sh": _program_script(plan).encode()}
     made = {f"runners/{name}_main.py": runner_source(name) for name in frameworks}
     made["grade.py"] = files(__package__).joinpath("grade_main.py").read_bytes()

@@ -64,3 +64,11 @@ def test_where_it_does_not_decide_nothing_is_said(tmp_path: Path, workdir: Path,
         made = made.model_copy(update={"hidden": (made.hidden[0].model_copy(update={"inline": True}),)})
     code, reward, said = graded(tmp_path, made, "true")
     assert (code, reward) == (1, None) and "with podgym" in said
+
+
+def test_nor_where_tests_of_pytest_share_a_file_with_the_source() -> None:
+    commands = ({"framework": "pytest"},)
+    hidden = (HiddenFile(path="calc.py", source="tests/files/calc.py", inline=True),)
+    made = GradingPlan(tests=commands, fail_to_pass=("calc.py::calc.add",), hidden=hidden)
+    assert list(plain_files(made)) == ["test.sh"] and b"with podgym" in plain_files(made)["test.sh"]
+    assert "grade.py" in plain_files(made.model_copy(update={"hidden": ()}))

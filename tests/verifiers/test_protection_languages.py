@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from podgym.verifiers import BaseTree, Change, ChangedFile, GradingPlan, HiddenFile, PlanError, grading, protected, runner_parts
 from podgym.verifiers.basetree import BaseFile
-from podgym.verifiers.protection import PROTECTED, accept, readable, runner_part, with_tests_of
+from podgym.verifiers.protection import PROTECTED, accept, runner_part
+from podgym.verifiers.protection.testmodules import can_be_told, with_modules_of
 
 EDITED = {
     "java": """src/test/java/x/CalcTest.java core/src/test/resources/data.json src/integrationTest/java/x/ItTest.java pom.xml
@@ -279,35 +280,35 @@ mod inner { #[cfg(test)] mod deep { } }
 )
 def test_modules_for_tests_of_some_features_are_tests(condition: str, is_test: bool) -> None:
     source = f"fn f() {{}}\n#[cfg({condition})]\nmod more {{ fn t() {{}} }}\n".encode()
-    assert (b"mod more" not in with_tests_of(source, b"")) is is_test
+    assert (b"mod more" not in with_modules_of(source, b"")) is is_test
 
 
 def test_modules_of_one_name_are_each_restored() -> None:
     source = b'#[cfg(all(test, feature = "a"))]\nmod tests { fn a() {} }\n#[cfg(all(test, not(feature = "a")))]\nmod tests { fn b() {} }\n'
-    assert with_tests_of(source, source) == source
-    assert with_tests_of(source.replace(b"fn b() {}", b""), source) == source
+    assert with_modules_of(source, source) == source
+    assert with_modules_of(source.replace(b"fn b() {}", b""), source) == source
 
 
 def test_tests_inside_rust_sources_are_restored() -> None:
     weakened = RUST.replace(b"assert_eq!(1, 1)", b"").replace(b"'{' }", b"'x' }")
-    restored = with_tests_of(weakened, RUST)
+    restored = with_modules_of(weakened, RUST)
     assert restored == RUST.replace(b"'{' }", b"'x' }")
-    assert with_tests_of(RUST.partition(b"#[cfg(test)]")[0], RUST).endswith(b"fn adds() { assert_eq!(1, 1); }\n}\n")
-    assert b"adds" not in with_tests_of(RUST, b"fn x() {}")
-    assert b"mod more" not in with_tests_of(RUST + b"#[cfg(test)] mod more { }", RUST)
-    assert with_tests_of(RUST, RUST) == RUST
-    assert readable(RUST)
+    assert with_modules_of(RUST.partition(b"#[cfg(test)]")[0], RUST).endswith(b"fn adds() { assert_eq!(1, 1); }\n}\n")
+    assert b"adds" not in with_modules_of(RUST, b"fn x() {}")
+    assert b"mod more" not in with_modules_of(RUST + b"#[cfg(test)] mod more { }", RUST)
+    assert with_modules_of(RUST, RUST) == RUST
+    assert can_be_told(RUST)
     for broken in (b"fn x() {", b"}", b'"', b"/*", b'r#"'):
-        assert not readable(RUST + broken)
+        assert not can_be_told(RUST + broken)
         with pytest.raises(ValueError, match=r"not closed|closes nothing"):
-            with_tests_of(RUST + broken, RUST)
+            with_modules_of(RUST + broken, RUST)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_are_a_source_or_not(data: bytes, other: bytes) -> None:
-    if readable(data) and readable(other):
-        again = with_tests_of(data, other)
-        assert with_tests_of(data, data) == data
+    if can_be_told(data) and can_be_told(other):
+        again = with_modules_of(data, other)
+        assert with_modules_of(data, data) == data
         assert isinstance(again, bytes)
 
 
@@ -352,5 +353,20 @@ def test_a_pom_of_many_pieces_of_text_takes_linear_time() -> None:
 
 def test_a_comment_that_ends_in_a_quote_begins_no_string() -> None:
     source = b'// the "name"\nfn f() {} // "\n#[cfg(test)]\nmod tests { /* " */ fn t() {} }\n'
-    assert readable(source)
-    assert with_tests_of(b"fn f() { 1 }\n", source).count(b"mod tests") == 1
+    assert can_be_told(source)
+    assert with_modules_of(b"fn f() { 1 }\n", source).count(b"mod tests") == 1
+
+
+def test_python_sources_are_graded_with_the_examples_of_base_or_fix_where_those_are_tests() -> None:
+    source = b'def f(x):\n    """One.\n\n    >>> f(1)\n    2\n    """\n    return x + 1\n'
+    fix = source.replace(b"    2\n", b"    3\n").replace(b"x + 1", b"x + 2")
+    base = tree({"calc.py": source, "other.py": source})
+    hidden = (HiddenFile(path="calc.py", source="gold", inline=True),)
+    plan = GradingPlan(tests=({"framework": "pytest"},), fail_to_pass=("x",), hidden=hidden, doctests=True)
+    mine = source.replace(b">>> f(1)\n    2\n", b"").replace(b"x + 1", b"2 + x")
+    change = Change.of({"calc.py": mine, "other.py": mine}, base=base)
+    found = written(plan, change, {"gold": fix})
+    assert found["calc.py"] == fix.replace(b"x + 2", b"2 + x")
+    assert found["other.py"] == source.replace(b"x + 1", b"2 + x")
+    assert written(plan, Change.of({}, base=base), {"gold": fix})["calc.py"] == fix.replace(b"x + 2", b"x + 1")
+    assert written(plan.model_copy(update={"doctests": False}), change, {"gold": fix})["other.py"] == mine

@@ -6,23 +6,18 @@ word for different things, so it lies beside its users. A `Grammar` holds what i
 
 from __future__ import annotations
 
-import importlib
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from types import MappingProxyType
-from typing import Final
 
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
 from podgym.verifiers.decoys.edits import Edit
 from podgym.verifiers.decoys.part import Call, Part
+from podgym.verifiers.syntax import parse_source
 
 __all__ = ["Grammar", "Found", "added_at_end", "call_of", "opposites", "parse"]
-
-_TIME_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +83,9 @@ def opposites(pairs: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType({**pairs, **{other: name for name, other in pairs.items()}})
 
 
-@cache
-def _parser(module: str, function: str) -> Parser:
-    return Parser(Language(getattr(importlib.import_module(module), function)()))
-
-
 def parse(grammar: Grammar, data: bytes) -> Node | None:
     """The root; None where it takes too long."""
-    ends = time.monotonic() + _TIME_S
-
-    def read(offset: int, _: object) -> bytes:
-        return data[offset : offset + 65536]
-
-    try:
-        tree = _parser(grammar.module, grammar.function).parse(read, encoding="utf8", progress_callback=lambda *_: time.monotonic() > ends)
-    except ValueError:
-        return None
-    return tree.root_node if tree is not None else None
+    return parse_source(data, grammar.module, grammar.function)
 
 
 def call_of(grammar: Grammar, part: Part) -> Call | None:

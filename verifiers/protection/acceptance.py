@@ -129,7 +129,7 @@ class _Rules:
             return "the hidden tests decide about this path"
         if file is not None and (path in self._hidden_folders or reaches(path, self._hidden)):
             return "it stands where hidden tests are written"
-        if file is not None and path.endswith(".rs") and not readable(file.data) and known and readable(self._before(path)):
+        if file is not None and not readable(path, file.data) and known and readable(path, self._before(path)):
             return "its braces do not match, so its tests cannot be restored"
         if path in self._editable:
             configures = file is not None and _configures(path, file, self._before(path), self._gold_parts.get(path))

@@ -2,8 +2,8 @@
 
 `TESTS` are tests, their data, and the helpers that tests are written with; `CONFIGURATION` is what builds, and what the runner
 reads. A source file of an honest fix must not match: names that are tests in one language and sources in another are bound to
-that language's extensions, `testing/` (NumPy's, Go's) is nobody's, and `*Test.*` would be `latest.*` too. Tests inside a
-Rust source file (`#[cfg(test)]`) are restored by `podgym.verifiers.protection.inline`; tests in documentation are the source's.
+that language's extensions, `testing/` (NumPy's, Go's) is nobody's, and `*Test.*` would be `latest.*` too. Tests inside of
+a source file are restored by `podgym.verifiers.protection.inline`; those in other documentation are the source's.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ class PathKinds(Protocol):
         """True for a test whose outcome its runner reports (a helper or a data file has none)."""
         ...
 
+    def is_mixed(self, path: str) -> bool:
+        """True for a source that may hold tests of its own, which its runner reports; grading tells the two apart by syntax."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:

@@ -79,7 +79,7 @@ def take(
             reason="unsupported_file",
             remedy="Leave the tests in the tree.",
         )
-    if path in files and not (readable(original) and readable(mutated)):
+    if path in files and not (readable(path, original) and readable(path, mutated)):
         files = tuple(one for one in files if one != path)
     changes: dict[str, bytes | None] = {path: mutated, **dict.fromkeys(away)}
     with open_source(source, options.cache_dir, follow_urls=options.follow_urls) as opened:
@@ -107,6 +107,6 @@ def take(
         gold=gold,
         gold_patch=gold_patch,
         tests_patch=tests_patch,
-        spliced=tuple(Write(one, with_tests_of(mutated, original), modes[one]) for one in files if one == path),
+        spliced=tuple(Write(one, with_tests_of(one, mutated, original), modes[one]) for one in files if one == path),
     )
     return Taken(prepared, planted, files)

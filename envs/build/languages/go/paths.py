@@ -34,6 +34,10 @@ class GoPaths:
             return False
         return not any(part in ("testdata", "vendor") or part.startswith(("_", ".")) for part in directories)
 
+    def is_mixed(self, path: str) -> bool:
+        """Never."""
+        return False
+
 
 def owns(path: str, identity: str) -> bool:
     """Whether an id may be of a test in this file: its package's path ends as the file's directory does."""

@@ -95,6 +95,10 @@ class JavaTestPaths:
         named = _NAME.fullmatch(class_of(path)) is not None
         return named if text is None else _SAYS.search(text) is not None or (named and _INHERITS.search(text) is not None)
 
+    def is_mixed(self, path: str) -> bool:
+        """Never."""
+        return False
+
     @staticmethod
     def _is_project_under_test(path: str) -> bool:
         """Sources of small projects that a plug-in's tests build (`src/it/NAME/src/main/java`, `src/test/resources/…`)."""

@@ -98,6 +98,10 @@ class NativePaths:
         stem, extension = posixpath.splitext(name)
         return extension.removeprefix(".").lower() not in _HEADERS or _HELPER.search(stem.lower()) is None
 
+    def is_mixed(self, path: str) -> bool:
+        """Never."""
+        return False
+
 
 def owns(path: str, identity: str) -> bool:
     """False only where an id names the source file of the case, and it is another than `path`."""

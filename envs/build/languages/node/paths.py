@@ -77,6 +77,10 @@ class NodeTestPaths:
             return True
         return _CALLS.search(text) is not None and not (_SETUP.search(name) and _HELPER.search(folder))
 
+    def is_mixed(self, path: str) -> bool:
+        """Never."""
+        return False
+
 
 def snapshot_of(path: str) -> str:
     """The test file that a snapshot belongs to; empty for another file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from podgym.envs.build.languages.contract import PlanRequest
-from podgym.envs.build.languages.python.detect import detect, test_file_patterns
+from podgym.envs.build.languages.python.detect import detect, runs_examples, test_file_patterns
 from podgym.envs.build.languages.python.paths import PythonTestPaths
 from podgym.envs.build.languages.python.plan import plan_python
 from podgym.envs.build.plan import BuildPlan
@@ -20,7 +20,7 @@ class _Python:
 
     def test_paths(self, tree: Tree) -> PythonTestPaths:
         """See the class."""
-        return PythonTestPaths(tree.paths, test_file_patterns(tree.paths, tree.read))
+        return PythonTestPaths(tree.paths, test_file_patterns(tree.paths, tree.read), examples=runs_examples(tree.paths, tree.read))
 
     def plan(self, request: PlanRequest) -> BuildPlan:
         """As the files of the fixed state say."""

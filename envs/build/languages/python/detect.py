@@ -7,7 +7,7 @@ import fnmatch
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -28,12 +28,13 @@ from podgym.envs.build.languages.python.setupfile import parse
 from podgym.envs.build.languages.python.siblings import find_siblings
 from podgym.envs.build.languages.python.variables import test_variables
 
-__all__ = ["detect", "project_root", "test_file_patterns"]
+__all__ = ["detect", "project_root", "runs_examples", "test_file_patterns"]
 
 _AMONG_TESTS = re.compile(r"(^|/)(tests?|testing|fixtures?|data|examples?)/")
 """Where a project with metadata is what tests work on."""
 _MAX_TEST_FILES = 500
 _MAX_HOMES = 20
+_EXAMPLES = re.compile(r"(?<!\S)--(?:doctest-modules|doctest-plus|xdoctest(?:-modules)?)(?!\S)")
 _SETTINGS_FILES = frozenset({"pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"})
 _NO_CI = CiFacts()
 
@@ -136,11 +137,22 @@ def detect(
 
 def test_file_patterns(paths: Sequence[str], read: Reader) -> tuple[str, ...]:
     """`python_files` of pytest's settings, of the repository and of the projects in it."""
+    found = (pattern for settings in _all_settings(paths, read) for pattern in settings.get("python_files", "").split())
+    return tuple(dict.fromkeys(found))
+
+
+def runs_examples(paths: Sequence[str], read: Reader) -> bool:
+    """Whether pytest's settings, of the repository or of a project in it, have it run examples in docstrings."""
+    return any(
+        _EXAMPLES.search(settings.get("addopts", "")) or settings.get("doctest_plus", "").lower() in ("enabled", "true", "always")
+        for settings in _all_settings(paths, read)
+    )
+
+
+def _all_settings(paths: Sequence[str], read: Reader) -> Iterator[dict[str, str]]:
     homes = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2] in _SETTINGS_FILES}
-    found: dict[str, None] = {}
     for home in sorted(homes, key=lambda home: (home.count("/") + bool(home), home))[:_MAX_HOMES]:
-        found.update(dict.fromkeys(_pytest_settings(Project(home, paths, read)).get("python_files", "").split()))
-    return tuple(found)
+        yield _pytest_settings(Project(home, paths, read))
 
 
 def _test_trees(paths: Sequence[str], read: Reader, changed: Sequence[str]) -> dict[str, ast.Module]:

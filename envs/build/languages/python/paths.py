@@ -30,9 +30,11 @@ _LIKELY_DIRECTORIES = frozenset({"test", "testing"})
 
 
 class PythonTestPaths:
-    """Tells tests from source among the paths of one project; `patterns` are those that pytest is told to look for."""
+    """Tells tests from source among the paths of one project; `patterns` are those that pytest is told to look for, `examples` tells
+    whether it is told to run those in docstrings."""
 
-    def __init__(self, paths: Iterable[str], patterns: Iterable[str] = ()) -> None:
+    def __init__(self, paths: Iterable[str], patterns: Iterable[str] = (), *, examples: bool = False) -> None:
+        self._examples = examples
         # A pattern of every file, or of every package, in a project whose tests have a directory of their own, tells nothing.
         self._patterns = tuple(pattern for pattern in patterns if pattern.rpartition("/")[2] not in ("*", "*.py", "__init__.py"))
         self._packages: set[str] = set()
@@ -58,6 +60,10 @@ class PythonTestPaths:
     def is_runnable(self, path: str) -> bool:
         """True for a test file that a runner can be pointed at (`conftest.py` and helpers are not)."""
         return self.is_test(path) and (self._is_named(path) or _RUNNABLE_AMONG_TESTS.fullmatch(PurePosixPath(path).name) is not None)
+
+    def is_mixed(self, path: str) -> bool:
+        """True for a module whose docstrings may hold examples that are run."""
+        return self._examples and path.endswith(".py") and not self.is_test(path)
 
     def _is_named(self, path: str) -> bool:
         name = PurePosixPath(path).name

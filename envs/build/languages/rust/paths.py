@@ -54,6 +54,10 @@ class RustPaths:
             return True  # what test programs compile or read, whose outcome is theirs
         return _NAME.fullmatch(name) is not None or bool({"tests", "test"} & set(directories))
 
+    def is_mixed(self, path: str) -> bool:
+        """True for every source."""
+        return path.endswith(".rs") and not self.is_test(path)
+
 
 def owns(path: str, identity: str) -> bool:
     """Whether an id of libtest's report may come from a file; see `podgym.verifiers.reports.libtest` for how ids are formed."""

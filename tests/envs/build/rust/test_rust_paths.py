@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podgym.envs.build.languages.rust import RUST
-from podgym.envs.build.languages.rust.inline import inline_tests_differ, without_tests
 from podgym.envs.build.tree import Tree
 
 FILES = {
@@ -60,18 +59,3 @@ def test_ids_are_owned_by_the_files_that_they_may_come_from(path: str, identity:
 def test_any_id_has_an_answer(path: str, identity: str) -> None:
     assert RUST.owns(path, identity) in (True, False)
     assert RUST.owns("src/a.rs", f"a/{identity}") in (True, False)
-
-
-PLAIN = b"pub fn add(a: i32) -> i32 { a }\n"
-TESTS = b"\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn adds() { assert_eq!(super::add(1), 1); }\n}\n"
-
-
-def test_inline_tests_are_told_from_the_rest() -> None:
-    assert not inline_tests_differ(PLAIN + TESTS, PLAIN.replace(b"{ a }", b"{ a + 0 }") + TESTS)
-    assert inline_tests_differ(PLAIN + TESTS, PLAIN + TESTS.replace(b"adds", b"adds_more"))
-    assert inline_tests_differ(PLAIN, PLAIN + TESTS)
-    assert not inline_tests_differ(PLAIN, PLAIN + b"\n")
-    assert not inline_tests_differ(PLAIN + TESTS, b"\n\n" + PLAIN + b"\n" + TESTS + b"\n")
-    assert not inline_tests_differ(b"fn a() {", PLAIN + TESTS)
-    assert without_tests(PLAIN + TESTS).strip() == PLAIN.strip()
-    assert without_tests(b"fn a() {") == b"fn a() {"
