@@ -7,7 +7,7 @@ WORKERS ?= 2
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := console rollout envs policy verifiers sandbox traces errors
+ROOMS := console rollout envs policy verifiers k8s sandbox traces errors
 
 .PHONY: demo test check bench clean install
 

@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-ROOMS = ("console", "rollout", "envs", "policy", "verifiers", "sandbox", "traces", "errors")
+ROOMS = ("console", "rollout", "envs", "policy", "verifiers", "k8s", "sandbox", "traces", "errors")
 
 setup(
     packages=[f"podgym.{package}" for package in find_packages(include=[pattern for room in ROOMS for pattern in (room, f"{room}.*")])],
