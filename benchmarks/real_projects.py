@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("real-tasks"), help="where the tasks are written")
     parser.add_argument("--built", type=Path, help="prove the tasks of this directory instead")
     parser.add_argument("--rounds", type=int, default=1, help="how often each task is proven")
+    parser.add_argument("--without-agent", action="store_true", help="prove by the gold fix and by no change alone")
     parser.add_argument("--repeats", type=int, default=2, help="validating runs of each state with tests")
     parser.add_argument("--json", action="store_true", help="print JSON lines instead of a table")
     arguments = parser.parse_args()
@@ -67,8 +68,9 @@ def main() -> int:
         parser.error("name at least one PATH_OR_URL COMMIT, a --list, or a directory of tasks as --built")
     options = json.loads(arguments.provider_options)
     providers = {name: open_provider(name, options.get(name, {})) for name in arguments.provider or ["local"]}
-    proofs = [proven(directory, providers, rounds=arguments.rounds) for directory in built] or [
-        prove(source, commit, providers, out=arguments.out, repeats=arguments.repeats, rounds=arguments.rounds) for source, commit in pairs
+    ways = {"rounds": arguments.rounds, "agent": not arguments.without_agent}
+    proofs = [proven(directory, providers, **ways) for directory in built] or [
+        prove(source, commit, providers, out=arguments.out, repeats=arguments.repeats, **ways) for source, commit in pairs
     ]
     rows = asyncio.run(run(proofs, providers, as_json=arguments.json))
     if not arguments.json:
@@ -91,7 +93,9 @@ async def run(
     return rows
 
 
-async def prove(source: str, commit: str, providers: dict[str, SandboxProvider], *, out: Path, repeats: int, rounds: int) -> dict[str, Any]:
+async def prove(
+    source: str, commit: str, providers: dict[str, SandboxProvider], *, out: Path, repeats: int, rounds: int, agent: bool = True
+) -> dict[str, Any]:
     """Build and prove; one row of the table."""
 
     def say(what: str) -> None:
@@ -105,10 +109,10 @@ async def prove(source: str, commit: str, providers: dict[str, SandboxProvider],
     if report.status == "failed":
         say(f"{report.message}\n{report.details}")
         return row
-    return row | await proven(Path(report.out), providers, rounds=rounds)
+    return row | await proven(Path(report.out), providers, rounds=rounds, agent=agent)
 
 
-async def proven(directory: Path, providers: dict[str, SandboxProvider], *, rounds: int) -> dict[str, Any]:
+async def proven(directory: Path, providers: dict[str, SandboxProvider], *, rounds: int, agent: bool = True) -> dict[str, Any]:
     """What a task is worth on each provider, in the worst of its rounds, and whether it is certified anew (on Docker with its image)."""
     task = read_task(directory)
     found: dict[str, Any] = {"task": task.id, "rewards": {}, "certified": {}}
@@ -116,7 +120,7 @@ async def proven(directory: Path, providers: dict[str, SandboxProvider], *, roun
         started = time.monotonic()
         print(f"{task.id}: proving on {name}", file=sys.stderr, flush=True)
         try:
-            all_rounds = [await rewards(task, directory, provider) for _ in range(rounds)]
+            all_rounds = [await rewards(task, directory, provider, agent=agent) for _ in range(rounds)]
             found["rewards"][name] = next((one for one in all_rounds if not _holds(one)), all_rounds[0])
         except PodgymError as error:
             found["rewards"][name] = {"error": f"{type(error).__name__}: {error}"}
@@ -128,7 +132,7 @@ async def proven(directory: Path, providers: dict[str, SandboxProvider], *, roun
 
 
 def _holds(row: dict[str, Any]) -> bool:
-    return (row.get("gold"), row.get("none"), row.get("agent")) == (1.0, 0.0, 1.0)
+    return (row.get("gold"), row.get("none"), row.get("agent", 1.0)) == (1.0, 0.0, 1.0)
 
 
 def _name(source: str, commit: str) -> str:
@@ -162,7 +166,7 @@ def _row(source: str, report: BuildReport) -> dict[str, Any]:
     }
 
 
-async def rewards(task: Task, directory: Path, provider: SandboxProvider) -> dict[str, Any]:
+async def rewards(task: Task, directory: Path, provider: SandboxProvider, *, agent: bool = True) -> dict[str, Any]:
     """What the gold fix, no change and the scripted agent are worth; nothing is taken from a cache."""
     plan = GradingPlan.model_validate(task.grading)
     base = BaseTree.from_tar(directory / plan.base)
@@ -174,6 +178,8 @@ async def rewards(task: Task, directory: Path, provider: SandboxProvider) -> dic
         found[name] = verdict.reward
         if verdict.message and name == "gold":
             found["message"] = verdict.message
+    if not agent:
+        return found
     result = await _agent(task, gold_turns(task), directory, provider)
     found["agent"] = result.verdict.reward
     found["turns"] = result.turns
@@ -216,7 +222,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     lines = [head]
     for row in rows:
         outcome = "; ".join(
-            f"{name}: {one['error']}" if "error" in one else f"{name}: {one['gold']} / {one['none']} / {one['agent']}"
+            f"{name}: {one['error']}" if "error" in one else f"{name}: {one['gold']} / {one['none']} / {one.get('agent', '-')}"
             for name, one in row["rewards"].items()
         )
         certified = "; ".join(f"{name}: {'yes' if ok else 'no'}" for name, ok in row["certified"].items())
