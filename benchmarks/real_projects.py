@@ -19,7 +19,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def main() -> int:
     options = json.loads(arguments.provider_options)
     providers = {name: open_provider(name, options.get(name, {})) for name in arguments.provider or ["local"]}
     ways = {"rounds": arguments.rounds, "agent": not arguments.without_agent}
-    proofs = [proven(directory, providers, **ways) for directory in built] or [
-        prove(source, commit, providers, out=arguments.out, repeats=arguments.repeats, **ways) for source, commit in pairs
+    proofs = [partial(proven, directory, providers, **ways) for directory in built] or [
+        partial(prove, source, commit, providers, out=arguments.out, repeats=arguments.repeats, **ways) for source, commit in pairs
     ]
     rows = asyncio.run(run(proofs, providers, as_json=arguments.json))
     if not arguments.json:
@@ -79,12 +80,12 @@ def main() -> int:
 
 
 async def run(
-    proofs: Sequence[Coroutine[Any, Any, dict[str, Any]]], providers: dict[str, SandboxProvider], *, as_json: bool
+    proofs: Sequence[Callable[[], Awaitable[dict[str, Any]]]], providers: dict[str, SandboxProvider], *, as_json: bool
 ) -> list[dict[str, Any]]:
     rows = []
     try:
         for proof in proofs:
-            rows.append(await proof)
+            rows.append(await proof())
             if as_json:
                 print(json.dumps(rows[-1]), flush=True)
     finally:
