@@ -14,6 +14,7 @@ import lzma
 import re
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,7 +31,9 @@ MIN_BYTES = 16
 _CHUNK_BYTES = 8 << 20
 _LINE_BYTES = 1 << 20
 _MEMBER_BYTES = 64 << 20
-"""A member of an archive is held in memory up to this size, and read past it in chunks."""
+"""A member of an archive is held in memory up to this size, and in a temporary file past it."""
+_LARGEST_BYTES = 2 << 30
+"""Of one member."""
 _LOCAL = b"PK\x03\x04"
 _HEX = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{40}(?![0-9A-Za-z])")
 _PRINTABLE = re.compile(rb"[\t\x20-\x7e]{%d,}" % MIN_BYTES)
@@ -92,20 +95,20 @@ def parts(place: str, file: IO[bytes], size: int, budget: Budget, *, depth: int 
             if budget.members_left < 0:
                 budget.unsearched(place, "there are too many members in the image's archives")
                 return
-            inner = io.BytesIO()
-            room = min(_MEMBER_BYTES, limit - spent, budget.bytes_left)
-            while len(data := member.read(min(_CHUNK_BYTES, room + 1 - inner.tell()))):
-                inner.write(data)
-                if inner.tell() > room:
-                    break
-            spent += inner.tell()
-            budget.bytes_left -= inner.tell()
-            if inner.tell() > room:
-                told = f"{length} bytes" if length >= 0 else "unknown size"
-                budget.unsearched(f"{place}!/{name}", f"a member of {told} is too large or packed too well")
-            got = inner.tell()
-            inner.seek(0)
-            yield from parts(f"{place}!/{name}", inner, got, budget, depth=depth + 1)
+            room = min(_LARGEST_BYTES, limit - spent, budget.bytes_left)
+            with tempfile.SpooledTemporaryFile(_MEMBER_BYTES) as inner:
+                while len(data := member.read(min(_CHUNK_BYTES, room + 1 - inner.tell()))):
+                    inner.write(data)
+                    if inner.tell() > room:
+                        break
+                got = inner.tell()
+                spent += got
+                budget.bytes_left -= got
+                if got > room:
+                    told = f"{length} bytes" if length >= 0 else "unknown size"
+                    budget.unsearched(f"{place}!/{name}", f"a member of {told} is too large or packed too well")
+                inner.seek(0)
+                yield from parts(f"{place}!/{name}", inner, got, budget, depth=depth + 1)
             if spent >= limit or budget.bytes_left <= 0:
                 budget.unsearched(place, "its members are too large together")
                 return
@@ -125,7 +128,7 @@ def _opener(place: str, head: bytes) -> Callable[[IO[bytes]], Members] | None:
         return _tar
     name = place.rsplit("/", 1)[-1].lower()
     if head[:2] == b"\x1f\x8b":
-        return _stream(lambda file: gzip.GzipFile(fileobj=file))
+        return _stream(lambda file: gzip.GzipFile(fileobj=file, mode="rb"))
     if head[:4] == b"\x28\xb5\x2f\xfd":
         return _stream(lambda file: zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(file, read_across_frames=True))
     if head[:6] == b"\xfd7zXZ\x00":

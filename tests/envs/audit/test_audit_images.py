@@ -340,6 +340,23 @@ class TestArchives:
         places, told = self.read(data)
         assert len(places) == 5 and "nested more than 4 deep" in told[0]
 
+    def test_a_large_member_is_searched_to_its_end_and_not_held_in_memory(self, tmp_path: Path) -> None:
+        line = b"a line that only the fix adds = 42;"
+        (tmp_path / "lib.so").write_bytes(os.urandom(1 << 20) * 90 + line)
+        with tarfile.open(tmp_path / "x.tar.gz", mode="w:gz", compresslevel=1) as archive:
+            archive.add(tmp_path / "lib.so", "lib.so")
+        told: list[str] = []
+        found = 0
+        tracemalloc.start()
+        with (tmp_path / "x.tar.gz").open("rb") as file:
+            for part in parts("x.tar.gz", file, (tmp_path / "x.tar.gz").stat().st_size, Budget(lambda place, why: told.append(why))):
+                part.file.seek(0)
+                while part.place.endswith("lib.so") and (chunk := part.file.read(1 << 20)):
+                    found += line in chunk
+        assert found == 1 and not told
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+        tracemalloc.stop()
+
     @pytest.mark.parametrize("packed", [gzip.compress(bytes(80 << 20)), zstandard.compress(bytes(80 << 20))])
     def test_bombs(self, packed: bytes) -> None:
         tracemalloc.start()
