@@ -51,7 +51,7 @@ $(VENV)/.train: pyproject.toml setup.py | $(VENV)/bin/python
 	@$(install)
 	@touch $@
 
-$(VENV)/.dev: EXTRAS := train,docker,postgres,dev
+$(VENV)/.dev: EXTRAS := train,docker,k8s,postgres,dev
 $(VENV)/.dev: pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "Installing podgym with everything that its tests use into $(VENV) ..."
 	@$(install)

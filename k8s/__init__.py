@@ -1,1 +1,1 @@
-"""The sandbox contract on Kubernetes: so far how commands run in a pod that is there, see `exec`."""
+"""The sandbox contract on Kubernetes: so far the API (`api`), and how commands run in a pod that is there (`exec`)."""

@@ -6,22 +6,14 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from podgym_test_kit.waiting import until
 
 from podgym.sandbox import TransportError
 
 MIB = 1 << 20
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        await asyncio.sleep(0.025)
-    raise AssertionError("it did not happen within 10 s")
 
 
 def is_gone(pid: int) -> bool:

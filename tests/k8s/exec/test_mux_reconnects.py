@@ -6,16 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from podgym_test_kit.waiting import until
 
 from podgym.sandbox import ImageError, SandboxLost, TransportError
-
-
-async def until(condition) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        await asyncio.sleep(0.025)
-    raise AssertionError("it did not happen within 10 s")
 
 
 @pytest.mark.parametrize("refusals", [0, 2])
