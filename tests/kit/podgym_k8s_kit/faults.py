@@ -23,6 +23,8 @@ class Fault:
     after: bool = False
     """Do what was asked, and then fail: the answer is lost."""
     hang_s: float = 0.0
+    body: str | None = None
+    """Said in place of a Status."""
     drop: bool = False
     """Close the connection without an answer."""
 

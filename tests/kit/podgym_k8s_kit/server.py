@@ -124,8 +124,8 @@ class FakeApi:
     def _failed(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if fault.drop and request.transport is not None:
             request.transport.abort()
-        if fault.hang_s and fault.status < 400:
-            return web.json_response({})
+        if fault.body is not None or fault.status < 400:
+            return web.Response(text=fault.body or "{}", status=fault.status)
         return _status(Refused(fault.status, fault.reason, fault.message, retry_after_s=fault.retry_after_s))
 
     async def _routed(self, request: web.Request) -> web.StreamResponse:
