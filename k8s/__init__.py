@@ -1,1 +1,1 @@
-"""The sandbox contract on Kubernetes: so far the API (`api`), and how commands run in a pod that is there (`exec`)."""
+"""The sandbox contract on Kubernetes: so far the API (`api`), mirrors of it (`watch`), pod objects (`pods`), commands in a pod (`exec`)."""
