@@ -1,1 +1,1 @@
-"""The sandbox contract on Kubernetes: so far the API (`api`), mirrors of it (`watch`), pod objects (`pods`), commands in a pod (`exec`)."""
+"""The sandbox contract on Kubernetes: pods made, watched and removed (`provider`), commands in them (`exec`), the API (`api`, `watch`)."""

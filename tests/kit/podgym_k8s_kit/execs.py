@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
@@ -21,9 +22,11 @@ class Execs:
     open: set[web.WebSocketResponse] = field(default_factory=set)
     lie: bool = False
     """When streams are cut, tell of success."""
+    mounts: dict[str, Path] = field(default_factory=dict)
+    """Directories that each pod has for itself, and where they are here: what is said to a pod is changed accordingly."""
     processes: set[asyncio.subprocess.Process] = field(default_factory=set)
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def serve(self, request: web.Request, pod: str) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(protocols=self.versions, max_msg_size=0)
         await socket.prepare(request)
         self.open.add(socket)
@@ -37,7 +40,7 @@ class Execs:
         self.processes.add(process)
         assert process.stdout is not None and process.stderr is not None
         pumps = [asyncio.create_task(_pump(socket, stream, number)) for number, stream in ((1, process.stdout), (2, process.stderr))]
-        feeding = asyncio.create_task(self._feed(socket, process))
+        feeding = asyncio.create_task(self._feed(socket, process, pod))
         ended = asyncio.create_task(_end(process, pumps))
         done, _ = await asyncio.wait((feeding, ended), return_when=asyncio.FIRST_COMPLETED)
         if ended in done:
@@ -67,13 +70,16 @@ class Execs:
             if transport is not None:
                 transport.abort()
 
-    async def _feed(self, socket: web.WebSocketResponse, process: asyncio.subprocess.Process) -> None:
+    async def _feed(self, socket: web.WebSocketResponse, process: asyncio.subprocess.Process, pod: str) -> None:
         assert process.stdin is not None
         async for message in socket:
             if message.type is WSMsgType.BINARY and message.data:
                 if message.data[0] == 0:
                     with contextlib.suppress(ConnectionError):
-                        process.stdin.write(message.data[1:])
+                        data = message.data[1:]
+                        for place, here in self.mounts.items():
+                            data = data.replace(place.encode(), str(here / pod).encode())
+                        process.stdin.write(data)
                         await process.stdin.drain()
                 elif message.data[:2] == b"\xff\0":
                     process.stdin.close()

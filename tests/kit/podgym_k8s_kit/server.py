@@ -291,7 +291,7 @@ class FakeApi:
             raise Refused(400, "BadRequest", "Upgrade request required")
         if pod.get("status", {}).get("phase") != "Running":
             raise Refused(500, "InternalError", f"error dialing backend: pod {name} is not running")
-        return await self.execs.serve(request)
+        return await self.execs.serve(request, pod["metadata"]["uid"])
 
 
 def _group(name: str, version: str) -> dict[str, Any]:
