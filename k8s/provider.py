@@ -11,7 +11,7 @@ from typing import Final
 
 from podgym.k8s.api import ApiClient, ApiError, Credentials
 from podgym.k8s.config import KubernetesConfig
-from podgym.k8s.exec import BOOTSTRAP, Mux
+from podgym.k8s.exec import BOOTSTRAP, Mux, OneShot
 from podgym.k8s.exec.websocket import WebsocketChannel
 from podgym.k8s.lease import OwnerLease
 from podgym.k8s.pods import pod_object
@@ -85,7 +85,8 @@ class KubernetesProvider:
             await shard.remove(waiting)
             self._open.discard(sandbox)
 
-        mux = Mux(connect, directory=self._config.state_directory)
+        kind = Mux if self._config.commands == "mux" else OneShot
+        mux = kind(connect, directory=self._config.state_directory)
         sandbox = PodSandbox(f"{shard.namespace}/{waiting.name}", spec, mux, lost=waiting.lost, remove=remove)
         return sandbox
 

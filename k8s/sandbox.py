@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
-from podgym.k8s.exec import Command, Mux
+from podgym.k8s.exec import Command, Mux, OneShot
 from podgym.sandbox import OUTPUT_LIMIT_BYTES, CommandResult, SandboxError, SandboxLost, SandboxSpec, TransportError
 from podgym.sandbox.shellfiles import read_file, write_file
 
@@ -24,7 +24,7 @@ class PodSandbox:
     """Made by `KubernetesProvider.create`. `lost` is told why the pod is gone; `remove` deletes it."""
 
     def __init__(
-        self, pod: str, spec: SandboxSpec, mux: Mux, *, lost: asyncio.Future[SandboxError], remove: Callable[[], Awaitable[None]]
+        self, pod: str, spec: SandboxSpec, mux: Mux | OneShot, *, lost: asyncio.Future[SandboxError], remove: Callable[[], Awaitable[None]]
     ) -> None:
         self._pod = pod
         self._spec = spec

@@ -2,6 +2,7 @@
 
 from podgym.k8s.exec.channel import Channel, ChannelClosed
 from podgym.k8s.exec.mux import Command, Mux
+from podgym.k8s.exec.oneshot import OneShot
 from podgym.k8s.exec.requests import BOOTSTRAP
 
-__all__ = ["BOOTSTRAP", "Channel", "ChannelClosed", "Command", "Mux"]
+__all__ = ["BOOTSTRAP", "Channel", "ChannelClosed", "Command", "Mux", "OneShot"]

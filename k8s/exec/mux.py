@@ -152,12 +152,13 @@ class Mux:
             await self._forget(flight)
             return CommandResult(ended.exit_code, stdout, stderr, timed_out, duration_s, out_of_memory=ended.ooms > before)
 
-    async def close(self) -> None:
-        """End the supervisor; idempotent. Commands in flight fail, and go on in the pod to their time limits."""
+    async def close(self, *, leave: bool = False) -> None:
+        """End the supervisor; idempotent. Commands in flight fail, and go on in the pod to their time limits. `leave` removes the
+        directory as well."""
         self._closed = True
         if self._link is not None:
             with contextlib.suppress(ChannelClosed):
-                await self._link.send(requests.QUIT)
+                await self._link.send(requests.LEAVE if leave else requests.QUIT)
             await self._link.close()
         for task in list(self._abandoning):
             task.cancel()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["BOOTSTRAP", "drop", "get", "kill", "put", "query", "QUIT", "run", "start", "tail", "tick"]
+__all__ = ["BOOTSTRAP", "LEAVE", "drop", "get", "kill", "put", "query", "QUIT", "run", "start", "tail", "tick"]
 
 BOOTSTRAP: Final = """_text=
 while IFS= read -r _line && [ "$_line" != '# begin' ]; do _text="$_text$_line
@@ -21,6 +21,8 @@ eval "$_text"
 
 QUIT: Final = b"quit\n"
 """Ends it, and no command."""
+LEAVE: Final = b"leave\n"
+"""Ends it with its commands, and removes its directory."""
 
 
 def start(directory: str, epoch: str) -> bytes:

@@ -191,6 +191,10 @@ while read -r _request _id _1 _2 _3 _4 _5 _6 _7; do
     drop) _drop "$_id" $_1 $_2 $_3 $_4 $_5 $_6 $_7 ;;
     ping) printf 'P %s\n' "$_id" >&4 ;;
     quit) exit 0 ;;
+    leave)
+      for _id in $_mine; do _kill; done
+      cd / && exec rm -rf "$_dir"
+      ;;
   esac
 done
 _ends
