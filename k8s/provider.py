@@ -17,6 +17,7 @@ from podgym.k8s.lease import OwnerLease
 from podgym.k8s.pods import pod_object
 from podgym.k8s.pods.spec import label_value
 from podgym.k8s.pods.state import MAIN
+from podgym.k8s.reaper import reap
 from podgym.k8s.sandbox import PodSandbox
 from podgym.k8s.shard import Shard, Waiting
 from podgym.sandbox import ImageError, QuotaError, SandboxError, SandboxSpec, TransportError
@@ -35,6 +36,7 @@ class KubernetesProvider:
         self._client: ApiClient | None = None
         self._shards: dict[tuple[str, str], asyncio.Task[Shard]] = {}
         """By run and namespace."""
+        self._reaping: set[asyncio.Task[None]] = set()
         self._open: set[PodSandbox] = set()
         self._closed = False
 
@@ -65,6 +67,9 @@ class KubernetesProvider:
         """See `SandboxProvider.close`."""
         self._closed = True
         ends: list[object] = list(await asyncio.gather(*(sandbox.close() for sandbox in list(self._open)), return_exceptions=True))
+        for task in list(self._reaping):
+            task.cancel()
+        await asyncio.gather(*self._reaping, return_exceptions=True)
         shards = await asyncio.gather(*self._shards.values(), return_exceptions=True)
         ends += await asyncio.gather(*(shard.close() for shard in shards if isinstance(shard, Shard)), return_exceptions=True)
         self._shards.clear()
@@ -145,7 +150,15 @@ class KubernetesProvider:
             raise
         finally:
             synced.cancel()
+        # What dead owners left here takes room that ours need; a worker that replaces a killed one cleans up after it.
+        task = asyncio.create_task(self._reap(namespace))
+        self._reaping.add(task)
+        task.add_done_callback(self._reaping.discard)
         return shard
+
+    async def _reap(self, namespace: str) -> None:
+        with contextlib.suppress(ApiError):  # it may not be allowed; the reaper of the cluster is
+            await reap(self._api(), namespace)
 
     def _api(self) -> ApiClient:
         if self._client is None:

@@ -60,6 +60,7 @@ class PodSandbox:
             env=variables,
             stdin=stdin,
             output_limit=output_limit,
+            file_bytes=self._spec.limits.disk_bytes,
         )
         return await self._unless_lost(self._mux.run(command))
 

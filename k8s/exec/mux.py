@@ -13,7 +13,7 @@ import secrets
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from podgym.k8s.exec import requests
@@ -33,6 +33,7 @@ _INLINE_BYTES: Final = 4096
 _DROPS: Final = 32
 _PAUSES_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 _KILLED: Final = 137
+_RAN_OUT: Final = b"\nsandbox: a process was killed because the sandbox's memory limit was reached\n"
 _LEAST_BYTES: Final = 64
 """Of each stream that is asked for: the marks between streams are bounded with them."""
 _MISSING: Final = {
@@ -53,6 +54,14 @@ class Command:
     stdin: bytes
     output_limit: int
     """Of each stream."""
+    file_bytes: int = 0
+    """Most that a file may grow to; 0 for any size."""
+
+
+def _noted(stderr: Stream) -> Stream:
+    if stderr.cut:
+        return replace(stderr, tail=stderr.tail + _RAN_OUT, total=stderr.total + len(_RAN_OUT))
+    return replace(stderr, head=stderr.head + _RAN_OUT, total=stderr.total + len(_RAN_OUT))
 
 
 class _NotRun(Exception):
@@ -150,7 +159,10 @@ class Mux:
                 self._flights.pop(flight.id, None)
             before, self._ooms = self._ooms, max(self._ooms, ended.ooms)
             await self._forget(flight)
-            return CommandResult(ended.exit_code, stdout, stderr, timed_out, duration_s, out_of_memory=ended.ooms > before)
+            ran_out = ended.ooms > before
+            if ran_out:
+                stderr = _noted(stderr)
+            return CommandResult(ended.exit_code, stdout, stderr, timed_out, duration_s, out_of_memory=ran_out)
 
     async def close(self, *, leave: bool = False) -> None:
         """End the supervisor; idempotent. Commands in flight fail, and go on in the pod to their time limits. `leave` removes the
@@ -180,6 +192,7 @@ class Mux:
             env=command.env,
             stdin=bool(command.stdin),
             limit=flight.limit,
+            file_bytes=command.file_bytes,
             push=flight.turn is not None,
             timeout_s=timeout_s,
         )

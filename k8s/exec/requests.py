@@ -32,7 +32,17 @@ def start(directory: str, epoch: str) -> bytes:
 
 
 def run(
-    command: str, mark: str, *, script: bytes, cwd: str, env: Mapping[str, str], stdin: bool, limit: int, push: bool, timeout_s: float
+    command: str,
+    mark: str,
+    *,
+    script: bytes,
+    cwd: str,
+    env: Mapping[str, str],
+    stdin: bool,
+    limit: int,
+    file_bytes: int,
+    push: bool,
+    timeout_s: float,
 ) -> bytes:
     """A command. `stdin` tells whether `put` came first; `push` has its output follow without being asked for."""
     quoted = shlex.quote(cwd)
@@ -40,6 +50,8 @@ def run(
     prologue = f"cd -- {quoted} 2>/dev/null || {{ {refused}; }}" + "".join(
         f"\ncommand export {name}={shlex.quote(value)}" for name, value in env.items()
     )
+    if file_bytes:
+        prologue += f"\nulimit -f {math.ceil(file_bytes / 512)}"
     lines = os.fsencode(prologue).split(b"\n"), script.split(b"\n") if script else []
     head = f"run {command} {mark} {limit} {int(push)} {math.ceil(timeout_s) + 1} {int(stdin)} {len(lines[0])} {len(lines[1])}\n"
     return head.encode() + b"".join(line + b"\n" for part in lines for line in part)

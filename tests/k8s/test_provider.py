@@ -202,6 +202,17 @@ async def test_what_dead_owners_left_is_reaped_and_nothing_else(cluster: Cluster
     assert (await reap(client, "default")).pods == 0
 
 
+async def test_a_provider_begins_by_removing_what_dead_owners_left(cluster: Cluster) -> None:
+    dead = cluster.provider()
+    await dead.create(cluster.spec(labels={"run": "two"}))
+    (lease,) = [item for key, item in cluster.api.store.items.items() if key[0] == "leases"]
+    lease["spec"]["renewTime"] = "2020-01-01T00:00:00.000000Z"
+    before = cluster.pods()
+    await cluster.provider().create(cluster.spec())
+    await until(lambda: not set(before) & set(cluster.pods()))
+    assert len(cluster.pods()) == 1
+
+
 async def test_deleting_many_is_gone_on_with(cluster: Cluster, client: ApiClient) -> None:
     await cluster.provider().create(cluster.spec())
     cluster.api.faults.add(method="DELETE", path="/pods", times=2, status=504)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import mmap
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +30,9 @@ class Kit:
 
     provider: SandboxProvider
     image: str
+    has_interfaces: bool = False
+    """Without a network it has them all the same, and what they reach is decided elsewhere."""
+    bounds_processes: bool = True
 
     def spec(self, **changes: Any) -> SandboxSpec:
         return SandboxSpec(**{"image": self.image, "labels": {"run": "conformance"}, **changes})
@@ -69,8 +74,33 @@ def _docker(cache: Path, scratch: Path) -> Kit:
     return Kit(docker_provider(), DOCKER_IMAGE)
 
 
-OPENERS: dict[str, Callable[[Path, Path], Kit]] = {"local": _local, "docker": _docker}
-MARKS = {"docker": pytest.mark.docker}
+def _kubernetes(cache: Path, scratch: Path, commands: str = "mux") -> Kit:
+    """On the real node of a cluster that has `DOCKER_IMAGE`; skips the test where there is none."""
+    if "KUBECONFIG" not in os.environ:
+        pytest.skip("no KUBECONFIG")
+    pytest.importorskip("kubernetes", reason="the Kubernetes client is not installed (extra [k8s])")
+    from podgym.k8s.config import KubernetesConfig
+    from podgym.k8s.provider import KubernetesProvider
+
+    selector = {"type": "real"} if os.environ.get("PODGYM_TEST_NODES", "real") == "real" else {}
+    config = KubernetesConfig(
+        commands=commands,
+        node_selector=selector,
+        image_pull_policy="IfNotPresent",
+        start_timeout_s=120,
+        cpu_request=0.01,
+        memory_request=0.05,
+    )
+    return Kit(KubernetesProvider(config), f"docker.io/library/{DOCKER_IMAGE}", has_interfaces=True, bounds_processes=False)
+
+
+OPENERS: dict[str, Callable[[Path, Path], Kit]] = {
+    "local": _local,
+    "docker": _docker,
+    "mux": _kubernetes,
+    "oneshot": partial(_kubernetes, commands="oneshot"),
+}
+MARKS = {"docker": pytest.mark.docker, "mux": pytest.mark.cluster, "oneshot": pytest.mark.cluster}
 
 
 PARAMETERS = [pytest.param(name, marks=MARKS.get(name, ())) for name in OPENERS]

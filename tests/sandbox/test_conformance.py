@@ -349,7 +349,9 @@ class TestIsolation:
         assert set(seen.split()) <= {"0", "1", "2", "3"}
         assert seen.split()[-3:] == ["0", "1", "2"]
 
-    async def test_no_network_means_only_loopback(self, sandbox):
+    async def test_no_network_means_only_loopback(self, kit, sandbox):
+        if kit.has_interfaces:
+            pytest.skip("what its interfaces reach is decided outside of the sandbox")
         names = [line.split(":")[0].strip() for line in (await out(sandbox, "cat /proc/net/dev")).splitlines()[2:]]
         assert [name for name in names if name != "lo"] == []
         assert await out(sandbox, "cat /proc/net/route | tail -n +2") == ""
@@ -394,6 +396,8 @@ class TestLimits:
         await sandbox.close()
 
     async def test_processes(self, kit):
+        if not kit.bounds_processes:
+            pytest.skip("how many there may be is a setting of the node's")
         sandbox = await kit.create(limits=Limits(processes=16))
         result = await sandbox.run("for i in $(seq 64); do sleep 5 & done; echo all", timeout_s=20)
         assert result.stdout.bytes == b"" or b"ork" in result.stderr.bytes
