@@ -14,6 +14,7 @@ from pathlib import Path
 
 from podgym.envs.audit.cache import LayerCache, Remembered
 from podgym.envs.audit.certificate import AuditedImage
+from podgym.envs.audit.debian import Debian
 from podgym.envs.audit.gitaudit import GitAudit, Project
 from podgym.envs.audit.image import Image, ImageLayer
 from podgym.envs.audit.layers import Entry, LayerError, ListedLayer
@@ -71,6 +72,7 @@ class _ImageAudit:
         self._remembered: dict[int, Remembered] = {}
         self._facts: dict[int, LayerFacts] = {}
         self._budget = Budget(lambda place, why: None)
+        self._debian = Debian(image.layers)
 
     def run(self) -> ImageFacts:
         roots = Roots()
@@ -189,13 +191,16 @@ class _ImageAudit:
         )
         if own is None or package.local or at_home:
             return
-        newer = is_newer(package.version, own)
+        if package.ecosystem == "c" and self._is_built_here(package.place):
+            return
+        stated = package.version or (self._debian.version(package.place) if package.ecosystem == "c" else "")
+        newer = is_newer(stated, own)
         # A wheel of the same version is either from an index, and then a release, or was built here, and then says so.
         if newer is False and not (package.ecosystem == "python" and package.version == own):
             return
-        if project.releases.hold(package.name, package.version):
+        if project.releases.hold(package.name, stated):
             return
-        version = f"version {package.version}" if package.version else "a version that nobody can tell"
+        version = f"version {stated}" if stated else "a version that nobody can tell"
         tree = f"the work tree has {own}" if own else "the work tree's own version is not written down"
         self._tally.add(
             rule,
@@ -203,6 +208,10 @@ class _ImageAudit:
             f"It is a copy of the project itself ({package.name}, {package.ecosystem}) of {version}; {tree}.",
             "Install the project from its work tree only, and clean the caches in the same layer.",
         )
+
+    def _is_built_here(self, place: str) -> bool:
+        """Whether it lies where the build of ours puts what it makes of the work tree."""
+        return any(f"/{place}".startswith(f"{directory.rstrip('/')}/") for directory in self._subject.built)
 
     def _judge_tree(self, one: ImageLayer, scan: Scan, project: Project) -> None:
         hidden = {file.path: file.data for file in self._subject.hidden}

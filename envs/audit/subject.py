@@ -49,6 +49,8 @@ class Subject:
     """Number of the pull request."""
     shallow: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Commits where history was cut off knowingly: of the project under the empty path, of submodules under theirs."""
+    built: tuple[str, ...] = ()
+    """Absolute directories that the build of ours writes to, outside of the work tree: a library there is made of base."""
     ours: bool = False
     """Built by podgym: the git directory must be of exactly the kind that podgym makes."""
 

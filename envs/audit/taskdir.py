@@ -79,6 +79,7 @@ def read_built_task(directory: Path, tally: Tally) -> BuiltTask:
         workdir=task.sandbox.workdir,
         repository=task.provenance.get("source", ""),
         shallow=_shallow(files),
+        built=task.sandbox.recipe.writable if task.sandbox.recipe is not None else (),
         ours=True,
     )
     return BuiltTask(task, directory, plan, subject)

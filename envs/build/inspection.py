@@ -166,5 +166,6 @@ def _subject(prepared: Prepared, spec: SandboxSpec) -> Subject:
         workdir=spec.workdir,
         repository=prepared.location,
         shallow=cuts(certificate) if certificate is not None else {},
+        built=prepared.plan.writable,
         ours=True,
     )

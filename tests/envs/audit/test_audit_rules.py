@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import re
 import shutil
 import tarfile
@@ -263,6 +264,20 @@ def test_lines_that_base_has_are_not_the_solutions_own(kit: Any) -> None:
     assert kit.rules() == set()
 
 
+def deb(path: str, data: bytes) -> bytes:
+    """A Debian package with one file."""
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:xz") as archive:
+        info = tarfile.TarInfo(f"./{path}")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    parts = {"debian-binary": b"2.0\n", "control.tar.xz": lzma.compress(b""), "data.tar.xz": inner.getvalue()}
+    made = b"!<arch>\n"
+    for name, part in parts.items():
+        made += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(part):<10}`\n".encode() + part + b"\n" * (len(part) % 2)
+    return made
+
+
 COPIES: dict[str, tuple[str, str | bytes, str]] = {
     "python egg-info": ("opt/py/lib/python3.9/site-packages/Calc_Things.egg-info", "Name: Calc-Things\nVersion: 2\n", "installed-copy"),
     "python same version from an index": (
@@ -335,6 +350,40 @@ def test_what_is_no_newer_copy(kit: Any) -> None:
     )
     kit.put("Calc_Things.egg-info/PKG-INFO", "Name: Calc-Things\nVersion: 1.2\n")
     assert kit.rules() == set()
+
+
+def dpkg(version: str, *, package: str = "libcalcthings4") -> dict[str, str]:
+    """What Debian's package manager writes of a library and its headers."""
+    files = "/.\n/usr\n/usr/lib/x86_64-linux-gnu/libcalcthings.so.4\n/usr/include/calcthings\n/usr/include/calcthings/api.h\n"
+    status = f"Package: other\nVersion: 9\n\nPackage: {package}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+    return {f"var/lib/dpkg/info/{package}:amd64.list": files, "var/lib/dpkg/status": status}
+
+
+@pytest.mark.parametrize(
+    ("version", "is_found"), [("1.1-2", False), ("1.2+dfsg-1", False), ("1:1.1.9-1ubuntu2", False), ("1.3-1", True), ("", True)]
+)
+def test_what_the_distribution_has_is_of_the_release_that_it_says(kit: Any, version: str, is_found: bool) -> None:
+    library = {"usr/lib/x86_64-linux-gnu/libcalcthings.so.4": b"\x7fELF\0", "usr/include/calcthings/api.h": ""}
+    kit.add({**library, **(dpkg(version) if version else {})})
+    findings = kit.audit().findings
+    assert {finding.rule for finding in findings} == ({"installed-copy"} if is_found else set())
+    assert all(("version 1.3" in finding.message) is bool(version) for finding in findings)
+
+
+def test_an_archive_of_the_distribution_says_its_version(kit: Any) -> None:
+    for version, is_found in (("1%3a1.1-2", False), ("1.3-2", True)):
+        kit.add({f"var/cache/apt/archives/libcalcthings4_{version}_amd64.deb": deb("usr/lib/libcalcthings.so.4", b"\x7fELF\0")})
+        assert kit.rules() == ({"package-cache"} if is_found else set())
+
+
+def test_what_the_build_of_ours_made_is_bases(kit: Any) -> None:
+    files = {"opt/podgym/build/lib/libcalcthings.a": b"!<arch>\n", "opt/podgym/build/include/calcthings.h": ""}
+    kit.add(files)
+    assert kit.rules() == {"installed-copy"}
+    kit.say(built=("/opt/podgym/build", "/opt/podgym/tools/"))
+    assert kit.rules() == set()
+    kit.add({"opt/podgym/builders/lib/libcalcthings.a": b"!<arch>\n"})
+    assert kit.rules() == {"installed-copy"}, "beside it is not in it"
 
 
 def test_a_release_in_bases_history_is_no_newer_copy(kit: Any) -> None:
