@@ -30,7 +30,7 @@ MADE_HERE = "local:"
 """Begins the digest of a layer that this machine made and nobody writes again."""
 COMMON = 8
 """A line in more different files than this is nobody's own."""
-_VERSION = 1
+_VERSION = 2
 """Raised with every change of what is gathered."""
 _LEAST_BYTES = 8 << 20
 _FILE_BYTES = 1 << 30
