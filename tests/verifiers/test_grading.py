@@ -113,6 +113,27 @@ async def test_what_a_busy_machine_may_cause_is_graded_once_more(
     assert "second attempt" in verdict.message and said in verdict.message
 
 
+@pytest.mark.parametrize(("lost", "reward", "runs"), [("in the first run", 1.0, 2), ("in every run", 0.0, 2), ("of the fix", 0.0, 1)])
+async def test_results_that_are_lost_are_asked_for_once_more(
+    base: BaseTree, image: Path, provider: Any, *, lost: str, reward: float, runs: int
+) -> None:
+    seen = image.parent / "seen"
+    old, new = OLD.decode(), NEW.decode()
+    if lost == "in the first run":
+        old += f"import os\nif not os.path.exists({str(seen)!r}):\n    open({str(seen)!r}, 'w').close()\n    del Old.test_double\n"
+    elif lost == "in every run":
+        old += "del Old.test_double\n"
+    else:
+        new += "del Add.test_add\n"
+    kept = "\n\nclass Kept(unittest.TestCase):\n    def test_kept(self): pass\n"
+    content = {"tests/new": f"{new}{kept}".encode(), "tests/old": f"{old}{kept}".encode()}
+    change = Change.of({"calc.py": FIXED}, base=base)
+    spec = SandboxSpec(image="plain", workdir="/testbed")
+    verdict = await grade(change, plan(), spec=spec, provider=provider, files=content.__getitem__)
+    assert (verdict.reward, len(provider.made)) == (reward, runs)
+    assert ("1 results of tests that the fix does not turn were lost" in verdict.message) is (runs == 2)
+
+
 async def test_one_run_is_repeated_and_no_more(base: BaseTree, image: Path, spec: SandboxSpec, provider: Any) -> None:
     decoys = {"files": (HiddenFile(path="tests/test_new.py", source="tests/new"),), "fails": ("no such test",), "holds": (F2P,)}
     first, seen = image.parent / "first", image.parent / "seen"
