@@ -89,11 +89,12 @@ _waiter() { # runs the command, in a process of its own
 }
 
 _state() { # of the command, to _is, _a, _b and _c
-  for _try in 1 2 3 4 5 6 7 8 9; do
+  for _try in 1 2 3; do
     _is=none _a= _b= _c=
     [ -e "$_dir/s.$_id" ] || return
     read -r _is _a _b _c _ <"$_dir/s.$_id" && return
   done
+  _is=claim # somebody is writing it: whatever it will say, the command is known here
 }
 
 _follow() { # a command of an earlier stream, to its end

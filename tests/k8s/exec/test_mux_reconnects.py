@@ -109,6 +109,21 @@ async def test_commands_in_flight_fail_when_the_mux_is_closed(pod, tmp_path: Pat
     await pod.mux.close()
 
 
+async def test_a_state_that_is_being_written_is_no_command_that_never_ran(pod, tmp_path: Path) -> None:
+    """A file is empty between its opening and its writing, for as long as its writer gets no processor."""
+    running = asyncio.create_task(pod.run(f"echo x >>{tmp_path}/marks; sleep 0.5; echo done"))
+    await until((tmp_path / "marks").exists)
+    (state,) = pod.directory.glob("s.*")
+    before = state.read_text()
+    state.write_text("")
+    await pod.cut()
+    await until(lambda: len(pod.channels) == 2)
+    await asyncio.sleep(0.3)
+    if not state.read_text():
+        state.write_text(before)
+    assert (await running).stdout.text() == "done\n" and (tmp_path / "marks").read_text() == "x\n"
+
+
 async def test_an_image_that_lacks_what_a_supervisor_needs_is_refused(make_pod, tmp_path: Path) -> None:
     pod = make_pod()
     pod.mux._directory = str(tmp_path / "file" / "below")
