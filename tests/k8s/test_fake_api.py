@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -27,6 +28,8 @@ def phase(api: FakeApi, name: str = "one") -> str:
     return str(api.store.items.get(("pods", "default", name), {}).get("status", {}).get("phase", ""))
 
 
+# Its `stream` leaves the socket to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_the_official_client(api: FakeApi, kubeconfig: Path) -> None:
     kubernetes = pytest.importorskip("kubernetes", reason="the Kubernetes client is not installed (extra [k8s])")
     from kubernetes.stream import stream
@@ -46,6 +49,7 @@ async def test_the_official_client(api: FakeApi, kubeconfig: Path) -> None:
             return seen, said
 
     seen, said = await asyncio.to_thread(work)
+    gc.collect()
     assert seen[-1] == "Running" and said == "hi\n" and phase(api) == ""
 
 
