@@ -20,7 +20,7 @@ from podgym.k8s.pods.state import MAIN
 from podgym.k8s.reaper import reap
 from podgym.k8s.sandbox import PodSandbox
 from podgym.k8s.shard import Shard, Waiting
-from podgym.sandbox import ImageError, QuotaError, SandboxError, SandboxSpec, TransportError
+from podgym.sandbox import QuotaError, SandboxError, SandboxSpec, TransportError
 
 __all__ = ["KubernetesProvider"]
 
@@ -44,8 +44,6 @@ class KubernetesProvider:
         """See `SandboxProvider.create`."""
         if self._closed:
             raise TransportError("The Kubernetes provider is closed.", remedy="Create a new provider.")
-        if spec.recipe is not None and self._config.image_pull_policy == "Never" and not spec.image:
-            raise ImageError("The task names no image.", remedy="Build it, and name it in the task.")
         run = spec.labels.get("run", "none")
         shard = await self._shard(run)
         waiting = Waiting(f"podgym-{secrets.token_hex(6)}", spec.image)

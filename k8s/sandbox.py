@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from podgym.k8s.exec import Command, Mux, OneShot
 from podgym.sandbox import OUTPUT_LIMIT_BYTES, CommandResult, SandboxError, SandboxLost, SandboxSpec, TransportError
+from podgym.sandbox.arguments import check_arguments
 from podgym.sandbox.shellfiles import read_file, write_file
 
 __all__ = ["PodSandbox"]
@@ -52,7 +53,7 @@ class PodSandbox:
         """See `Sandbox.run`."""
         place = posixpath.join(self._spec.workdir, cwd or "")
         variables = {**self._spec.env, **(env or {})}
-        _check(script, place, variables, timeout_s=timeout_s, output_limit=output_limit)
+        check_arguments(script, place, timeout_s=timeout_s, env=variables, output_limit=output_limit)
         command = Command(
             script=script.encode("utf-8", "surrogateescape"),
             timeout_s=timeout_s,
@@ -117,15 +118,3 @@ class PodSandbox:
         if self._closed.done():
             return SandboxLost("The sandbox is closed.", reason="closed", remedy="Create another one.")
         return self._lost.result()
-
-
-def _check(script: str, place: str, env: Mapping[str, str], *, timeout_s: float, output_limit: int) -> None:
-    if "\0" in script or "\0" in place:
-        raise ValueError("A script or directory with a NUL byte cannot be run; write such data to a file or to stdin.")
-    if not timeout_s > 0:
-        raise ValueError(f"timeout_s must be positive, not {timeout_s}.")
-    if output_limit < 0:
-        raise ValueError(f"output_limit must not be negative, not {output_limit}.")
-    for name, value in env.items():
-        if not name or "=" in name or "\0" in name + value:
-            raise ValueError(f"Not an environment variable: {name!r}={value!r}. Names are not empty and have no '='; neither part has NUL.")

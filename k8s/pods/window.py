@@ -31,7 +31,6 @@ class Window:
         self._quickest_s = float("inf")
         self._held_until = float("-inf")
         self._cut_at = float("-inf")
-        self._latency_s = 0.0
 
     @property
     def size(self) -> int:
@@ -46,7 +45,6 @@ class Window:
 
     def answered(self, now: float, took_s: float) -> None:
         """A request succeeded."""
-        self._latency_s = took_s
         self._quickest_s = min(took_s, self._quickest_s * (1 + _FORGET) + 1e-6)
         if took_s > self._quickest_s * _SLOW + _SLACK_S:
             self._starting = False

@@ -13,7 +13,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -225,9 +225,6 @@ class Reflector(Generic[T]):
     def _forget(self, key: tuple[str, str]) -> None:
         kept = self._kept.pop(key)
         self._on_change(Change("gone", key, kept.value, None))
-
-    def __iter__(self) -> Iterator[T]:
-        return iter([kept.value for kept in self._kept.values()])
 
 
 def _key(item: dict[str, Any]) -> tuple[str, str]:

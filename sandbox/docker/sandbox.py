@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from podgym.sandbox.arguments import check_arguments
 from podgym.sandbox.contract import OUTPUT_LIMIT_BYTES, CommandResult, SandboxSpec
 from podgym.sandbox.docker.command import ARGUMENT_LIMIT_BYTES, KILLER, WRAPPER, Attached, End, Full, NoEnd
 from podgym.sandbox.errors import ImageError, LostReason, QuotaError, SandboxError, SandboxLost, TransportError
@@ -73,7 +74,9 @@ class DockerSandbox:
     ) -> CommandResult:
         """See `Sandbox.run`."""
         place = posixpath.join(self._spec.workdir, cwd or "")
-        _check_arguments(script, place, timeout_s=timeout_s, env=env or {}, output_limit=output_limit)
+        check_arguments(script, place, timeout_s=timeout_s, env=env or {}, output_limit=output_limit)
+        if not all(_is_plain(text) for text in (place, *(env or {}), *(env or {}).values())):
+            raise ValueError("The engine takes directories and environment variables in UTF-8 only; set others inside the script.")
         if not _is_plain(script) or len(script.encode()) > ARGUMENT_LIMIT_BYTES:
             script = await self._as_file(script)
         exec_id, attached = await self._start([place, script], env or {}, self._user, output_limit=output_limit)
@@ -274,20 +277,6 @@ class DockerSandbox:
         if reason == "oom":
             return f"it was killed at its memory limit of {self._spec.limits.memory_bytes} bytes"
         return f"its lifetime of {self._spec.lifetime_s:g} s has ended" if reason == "evicted" else "it was stopped or removed"
-
-
-def _check_arguments(script: str, place: str, *, timeout_s: float, env: Mapping[str, str], output_limit: int) -> None:
-    if "\0" in script or "\0" in place:
-        raise ValueError("A script or directory with a NUL byte cannot be run; write such data to a file or to stdin.")
-    if not timeout_s > 0:
-        raise ValueError(f"timeout_s must be positive, not {timeout_s}.")
-    if output_limit < 0:
-        raise ValueError(f"output_limit must not be negative, not {output_limit}.")
-    for name, value in env.items():
-        if not name or "=" in name or "\0" in name + value:
-            raise ValueError(f"Not an environment variable: {name!r}={value!r}. Names are not empty and have no '='; neither part has NUL.")
-    if not all(_is_plain(text) for text in (place, *env, *env.values())):
-        raise ValueError("The engine takes directories and environment variables in UTF-8 only; set others inside the script.")
 
 
 def _is_plain(text: str) -> bool:

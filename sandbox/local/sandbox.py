@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
+from podgym.sandbox.arguments import check_arguments
 from podgym.sandbox.contract import OUTPUT_LIMIT_BYTES, CommandResult, Stream
 from podgym.sandbox.errors import ImageError, LostReason, QuotaError, SandboxLost, TransportError
 from podgym.sandbox.local.inside import wire
@@ -60,12 +61,7 @@ class LocalSandbox:
         output_limit: int = OUTPUT_LIMIT_BYTES,
     ) -> CommandResult:
         """See `Sandbox.run`."""
-        if "\0" in script or (cwd and "\0" in cwd):
-            raise ValueError("A script or directory with a NUL byte cannot be run; write such data to a file or to stdin.")
-        if not timeout_s > 0:
-            raise ValueError(f"timeout_s must be positive, not {timeout_s}.")
-        if output_limit < 0:
-            raise ValueError(f"output_limit must not be negative, not {output_limit}.")
+        check_arguments(script, cwd or "", timeout_s=timeout_s, env=env or {}, output_limit=output_limit)
         if env and "PATH" in env and self._toolchain is not None:
             env = {**env, "PATH": self._toolchain.on_path(env["PATH"])}
         blob = environment_blob(dict(env)) if env else b""
